@@ -1,0 +1,112 @@
+"""A project's key and salt. A key that can't be read stops the run; there is no fallback."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect.blocks.core import Block
+from pydantic import Field, HttpUrl, SecretStr
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+
+class KeyUnreadable(Exception):
+    """The key or salt can't be read. Says which and why, never what was read."""
+
+
+class PseudonymKeyFile(Block):
+    """A project's key and salt in two local files of 64 and 16 raw bytes: for demonstrations and tests.
+
+    Example:
+        ```python
+        from blocks import PseudonymKeyFile
+
+        key = PseudonymKeyFile.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "Pseudonym Key File"
+    _block_type_slug = "pseudonym-key-file"
+    _documentation_url = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")
+
+    key_file: Path = Field(description="File with the 64 raw bytes of the project key.")
+    salt_file: Path = Field(description="File with the 16 raw bytes of the project salt.")
+
+    def read(self) -> tuple[bytes, bytes]:
+        """Return key and salt. Raises KeyUnreadable."""
+        return self._bytes("key", self.key_file), self._bytes("salt", self.salt_file)
+
+    @staticmethod
+    def _bytes(what: str, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise KeyUnreadable(f"The project {what} file can't be read ({type(error).__name__}).") from None
+
+
+class PseudonymKeyVault(Block):
+    """A project's key and salt as two secrets (base64) in Azure Key Vault.
+
+    Example:
+        ```python
+        from blocks import PseudonymKeyVault
+
+        key = PseudonymKeyVault.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "Pseudonym Key Vault"
+    _block_type_slug = "pseudonym-key-vault"
+    _documentation_url = HttpUrl("https://learn.microsoft.com/azure/key-vault/secrets/")
+
+    vault_url: str = Field(pattern="^https://", description="URL of the vault.")
+    key_secret: str = Field(pattern="^[0-9a-zA-Z-]{1,127}$", description="Secret with the 64-byte key, in base64.")
+    salt_secret: str = Field(pattern="^[0-9a-zA-Z-]{1,127}$", description="Secret with the 16-byte salt, in base64.")
+    tenant_id: str = Field(default="", description="Entra tenant of a service principal; empty for a managed identity.")
+    client_id: str = Field(default="", description="Application id of the service principal or managed identity.")
+    client_secret: SecretStr = Field(default=SecretStr(""), description="Secret of the service principal.")
+    authority: str = Field(default="", description="Entra authority other than the public cloud's.")
+    ca_file: Path | None = Field(default=None, description="Certificate authority of a vault behind a private endpoint.")
+    verify_challenge_resource: bool = Field(
+        default=True, description="Check that the vault's challenge names its own domain. Off only for a test double."
+    )
+
+    def read(self) -> tuple[bytes, bytes]:
+        """Return key and salt. Raises KeyUnreadable."""
+        # Imported late: only sites with a vault pay for the SDK's import time.
+        from azure.core.exceptions import AzureError
+        from azure.keyvault.secrets import SecretClient
+
+        options: dict[str, Any] = {"connection_verify": str(self.ca_file)} if self.ca_file else {}
+        try:
+            with SecretClient(
+                self.vault_url,
+                self._credential(options),
+                verify_challenge_resource=self.verify_challenge_resource,
+                **options,
+            ) as client:
+                return self._secret(client, self.key_secret), self._secret(client, self.salt_secret)
+        except (AzureError, ValueError) as error:
+            # The SDK's message can quote the request; its class says enough.
+            raise KeyUnreadable(f"The vault did not give the project key or salt ({type(error).__name__}).") from None
+
+    def _credential(self, options: dict[str, Any]) -> TokenCredential:
+        from azure.identity import ClientSecretCredential, DefaultAzureCredential
+
+        if not self.client_secret.get_secret_value():
+            return DefaultAzureCredential(managed_identity_client_id=self.client_id or None)
+        private = {"authority": self.authority, "disable_instance_discovery": True} if self.authority else {}
+        return ClientSecretCredential(
+            self.tenant_id, self.client_id, self.client_secret.get_secret_value(), **private, **options
+        )
+
+    @staticmethod
+    def _secret(client: Any, name: str) -> bytes:  # noqa: ANN401  SecretClient, imported late
+        try:
+            return base64.b64decode(client.get_secret(name).value or "", validate=True)
+        except binascii.Error:
+            raise KeyUnreadable(f"The vault's secret '{name}' is not base64.") from None
