@@ -1,0 +1,1 @@
+"""The environments: set-up, bootstrap, demo hospital, UI."""

@@ -1,0 +1,1 @@
+"""Flows: what runs, in what order."""

@@ -1,0 +1,1 @@
+"""Tasks: how it is retried, limited and recorded."""

@@ -1,0 +1,88 @@
+"""Register what the flows expect of a Prefect server: block types, the archives' limits, the work pool. Idempotent.
+
+    python -m deployments.bootstrap
+
+Limits that exist are left alone: the archive's manager may have changed them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.exceptions import ObjectNotFound
+
+from blocks import BLOCKS
+from safelight.errors import SafelightError
+from safelight.project import load_project, project_slugs
+from tasks.parameters import profiles_folder
+from tasks.policies import associations_limit, operations_limit
+from tasks.throttle import BURST, SLOTS_AN_OPERATION
+
+if TYPE_CHECKING:
+    from safelight.archive.settings import ArchiveUse
+
+WORK_POOL = "safelight"
+
+
+def register_block_types() -> list[str]:
+    """Register every block type. Returns their slugs."""
+    for block in BLOCKS:
+        block.register_type_and_schema()
+    return [block.get_block_type_slug() for block in BLOCKS]
+
+
+def register_limits(use: ArchiveUse) -> list[str]:
+    """Create the archive's two limits where they do not exist. Returns the names of the new ones."""
+    rate = use.budget.operations_per_second
+    wanted = (
+        GlobalConcurrencyLimitCreate(
+            name=operations_limit(use.block),
+            limit=BURST * SLOTS_AN_OPERATION,
+            slot_decay_per_second=rate * SLOTS_AN_OPERATION,
+        ),
+        GlobalConcurrencyLimitCreate(name=associations_limit(use.block), limit=use.budget.associations),
+    )
+    new = []
+    with get_client(sync_client=True) as client:
+        for limit in wanted:
+            try:
+                client.read_global_concurrency_limit_by_name(limit.name)
+            except ObjectNotFound:
+                client.create_global_concurrency_limit(limit)
+                new.append(limit.name)
+    return new
+
+
+def register_work_pool() -> bool:
+    """Create the work pool where it does not exist. Returns whether it is new."""
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_work_pool(WORK_POOL)
+        except ObjectNotFound:
+            client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type="process"))
+            return True
+    return False
+
+
+def main() -> int:
+    """Register everything, and say what was new."""
+    try:
+        folder = profiles_folder() / "projects"
+        uses = [use for slug in project_slugs(folder) for use in load_project(folder, slug).archives]
+        print(f"Block types: {', '.join(register_block_types())}")
+        for use in uses:
+            for name in register_limits(use):
+                print(f"New limit: {name}")
+        if register_work_pool():
+            print(f"New work pool: {WORK_POOL}")
+    except SafelightError as error:
+        print(f"bootstrap: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

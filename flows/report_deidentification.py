@@ -1,0 +1,22 @@
+"""Report de-identification: reports and notes of the project's deliveries, cleaned and checked."""
+
+from __future__ import annotations
+
+from prefect import flow
+from tasks.reports import deidentify_delivery_reports, known_deliveries
+
+from tasks.parameters import ProjectSlug
+from tasks.stages import check_project, report_stage
+
+
+@flow(name="report-deidentification", flow_run_name="report-deidentification-{project}")
+def report_deidentification(project: ProjectSlug) -> dict[str, int]:
+    """De-identify the reports of patients in the cohort; a text that still identifies is quarantined.
+
+    Args:
+        project: the project whose deliveries are read.
+    """
+    check_project(project)
+    return report_stage(
+        project, "reports", [deidentify_delivery_reports(project, name) for name in known_deliveries(project)]
+    )

@@ -1,0 +1,54 @@
+"""Requests into the raw cache, within the archives' budgets."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+
+from blocks import DicomNode, LocalFolder, StorageNode
+from safelight.archive import Archive, RawCache, StorageReceiver, locate_and_retrieve
+from tasks.policies import LEASE, RETRYING
+from tasks.stages import worker_name
+from tasks.throttle import OrchestratorThrottle
+from tasks.wiring import ProjectRun, load_block, now, open_run
+
+
+def archives_of(run: ProjectRun) -> list[Archive]:
+    """Return the project's archives in order of preference, each behind its own budget."""
+    return [
+        Archive(
+            use.block,
+            node := load_block(DicomNode, use.block),
+            calling_ae_title=node.calling_ae_title,
+            use=use,
+            throttle=OrchestratorThrottle(use.block),
+        )
+        for use in run.project.archives
+    ]
+
+
+def raw_cache_of(run: ProjectRun) -> RawCache:
+    """Return the raw cache that all projects share."""
+    folder = load_block(LocalFolder, run.project.site.raw_cache)
+    return RawCache(run.writable(run.project.site.raw_cache), run.database, folder.max_bytes or None)
+
+
+@task(task_run_name="retrieve-studies", **RETRYING)
+def retrieve_studies(project: str, ids: list[int]) -> dict[str, int]:
+    """Locate and fetch the studies of these requests. Returns counts by state and reason."""
+    with open_run(project) as run:
+        archives = archives_of(run)
+        cache = raw_cache_of(run)
+        node = load_block(StorageNode, run.project.site.receiver)
+        with StorageReceiver(node.ae_title, node.host, node.port, spool=cache.spool, peers=archives) as receiver:
+            counts = locate_and_retrieve(
+                ids,
+                database=run.database,
+                archives=archives,
+                receiver=receiver,
+                cache=cache,
+                worker=worker_name(),
+                lease=LEASE,
+                clock=now,
+            )
+        get_run_logger().info("Project %s: %d studies asked for, %s.", project, counts.taken, counts.moved)
+        return counts.by_name()

@@ -1,0 +1,42 @@
+"""Types of flow parameters: they become the forms of the Prefect UI. Opaque words only; nothing about a patient."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from safelight.project import project_slugs
+
+CHECKOUT: Final = Path(__file__).resolve().parents[1]
+
+
+def profiles_folder() -> Path:
+    """Return the folder of profiles and projects: the checkout's, or SAFELIGHT_PROFILES."""
+    return Path(os.environ.get("SAFELIGHT_PROFILES", CHECKOUT / "profiles"))
+
+
+ProjectSlug = Annotated[
+    str,
+    Field(
+        title="Project",
+        description="A project of profiles/projects.",
+        # A list to pick from. The stage checks again: the list is as old as the deployment.
+        json_schema_extra={"enum": [*project_slugs(profiles_folder() / "projects")]},
+    ),
+]
+DeliveryName = Annotated[
+    str,
+    Field(
+        title="Delivery",
+        description="Name of one delivery in the project's cohort folder. Empty: all that are there.",
+        pattern=r"^[A-Za-z0-9._-]{0,100}$",
+    ),
+]
+BatchSize = Annotated[int, Field(title="Batch size", description="Requests a task works on at once.", ge=1, le=1000)]
+ProjectSlugs = Annotated[
+    tuple[ProjectSlug, ...],
+    Field(title="Projects", description="Projects to run, in this order. None: all whose approval is in force."),
+]

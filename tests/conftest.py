@@ -1,0 +1,136 @@
+"""Fixtures that all tests share: the real services, started once for the whole run, only when a test asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.services.azurite import Azurite
+from tests.services.certificates import Authority
+from tests.services.dcmqrscp import Dcmqrscp
+from tests.services.orthanc import Orthanc, Peer
+from tests.services.postgresql import Postgresql
+from tests.services.process import free_port
+from tests.services.vsftpd import Vsftpd
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority for TLS on this machine."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def receiver_peer() -> Peer:
+    """Where our own storage SCP listens in the tests: all shared archives know it as a C-MOVE destination."""
+    return Peer("SAFELIGHT", free_port())
+
+
+@pytest.fixture(scope="session")
+def start_orthanc() -> Iterator[Callable[..., Orthanc]]:
+    """Start more archives: ``start_orthanc(folder, peers={...}, ...)``, see ``Orthanc``. Stopped at the end of the run."""
+    with ExitStack() as running:
+
+        def start(*arguments: Any, **settings: Any) -> Orthanc:
+            orthanc = Orthanc(*arguments, **settings)
+            running.callback(orthanc.stop)
+            return orthanc
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def start_dcmqrscp() -> Iterator[Callable[..., Dcmqrscp]]:
+    """Start more dcmtk archives: ``start_dcmqrscp(folder, peers={...})``. Stopped at the end of the run."""
+    with ExitStack() as running:
+
+        def start(*arguments: Any, **settings: Any) -> Dcmqrscp:
+            dcmqrscp = Dcmqrscp(*arguments, **settings)
+            running.callback(dcmqrscp.stop)
+            return dcmqrscp
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def _shared_orthanc(
+    tmp_path_factory: pytest.TempPathFactory, start_orthanc: Callable[..., Orthanc], receiver_peer: Peer
+) -> Orthanc:
+    return start_orthanc(tmp_path_factory.mktemp("orthanc"), ae_title="ORTHANC", peers={"safelight": receiver_peer})
+
+
+@pytest.fixture(scope="session")
+def _shared_second_orthanc(
+    tmp_path_factory: pytest.TempPathFactory, start_orthanc: Callable[..., Orthanc], receiver_peer: Peer
+) -> Orthanc:
+    return start_orthanc(tmp_path_factory.mktemp("second-orthanc"), ae_title="SECOND", peers={"safelight": receiver_peer})
+
+
+@pytest.fixture
+def orthanc(_shared_orthanc: Orthanc) -> Iterator[Orthanc]:
+    """A running, empty Orthanc with DICOMweb that lets ``receiver_peer`` query and retrieve. Emptied after each test."""
+    yield _shared_orthanc
+    _shared_orthanc.clear()
+
+
+@pytest.fixture
+def second_orthanc(_shared_second_orthanc: Orthanc) -> Iterator[Orthanc]:
+    """Another one: the second archive, or the research destination."""
+    yield _shared_second_orthanc
+    _shared_second_orthanc.clear()
+
+
+@pytest.fixture
+def dcmqrscp(tmp_path_factory: pytest.TempPathFactory, receiver_peer: Peer) -> Iterator[Dcmqrscp]:
+    """A running, empty dcmqrscp that lets ``receiver_peer`` query and retrieve."""
+    archive = Dcmqrscp(tmp_path_factory.mktemp("dcmqrscp"), peers={"safelight": receiver_peer})
+    yield archive
+    archive.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A running PostgreSQL server."""
+    server = Postgresql()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Postgresql) -> Iterator[str]:
+    """The SQLAlchemy URL of a new, empty PostgreSQL database of this test."""
+    url = postgresql.new_database()
+    yield url
+    postgresql.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """A running Azurite (HTTP, account key); take a container of your own with ``azurite.new_container()``."""
+    service = Azurite(tmp_path_factory.mktemp("azurite"))
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def vsftpd(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Vsftpd]:
+    """A running vsftpd that accepts FTPS only."""
+    server = Vsftpd(tmp_path_factory.mktemp("vsftpd"), authority)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A Prefect server with an empty database and Safelight's block types, for the whole run."""
+    # Imported late: most tests need no orchestrator, and Prefect takes seconds to import.
+    from prefect.testing.utilities import prefect_test_harness
+
+    from deployments.bootstrap import register_block_types
+
+    with prefect_test_harness(server_startup_timeout=90):
+        register_block_types()
+        yield

@@ -1,0 +1,102 @@
+"""The budget: the orchestrator's limits hold, and their absence is a stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+
+from deployments.bootstrap import register_limits
+from safelight.archive.settings import ArchiveUse, Budget
+from safelight.errors import ArchiveClosed, ConfigurationError
+from tasks.policies import associations_limit, operations_limit
+from tasks.throttle import OrchestratorThrottle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+def an_archive(name: str, rate: float = 50, associations: int = 2) -> ArchiveUse:
+    use = ArchiveUse(block=name, budget=Budget(operations_per_second=rate, associations=associations))
+    register_limits(use)
+    return use
+
+
+def change(name: str, **values: object) -> None:
+    with get_client(sync_client=True) as client:
+        client.update_global_concurrency_limit(name, GlobalConcurrencyLimitUpdate(**values))
+
+
+def test_a_limit_that_does_not_exist_is_a_stop() -> None:
+    throttle = OrchestratorThrottle("nobody-registered-me", patience_seconds=0)
+    with pytest.raises(ConfigurationError, match="bootstrap"):
+        throttle.operation()
+    with pytest.raises(ConfigurationError, match="bootstrap"), throttle.association():
+        pytest.fail("an association was opened without a limit")
+
+
+@pytest.mark.parametrize("values", [{"active": False}, {"limit": 0}])
+def test_an_inactive_or_zero_limit_is_a_stop_and_can_be_lifted(values: dict[str, object]) -> None:
+    name = f"stopped-by-{next(iter(values))}"
+    an_archive(name)
+    change(operations_limit(name), **values)
+    with pytest.raises(ArchiveClosed, match="manager"):
+        OrchestratorThrottle(name, patience_seconds=0).operation()
+    change(operations_limit(name), active=True, limit=300)
+    OrchestratorThrottle(name, patience_seconds=5).operation()
+
+
+def test_the_rate_holds() -> None:
+    an_archive("rated", rate=10)
+    throttle = OrchestratorThrottle("rated")
+    start = time.monotonic()
+    for _ in range(23):
+        throttle.operation()
+    # 23 operations less the burst of 3 at 10 a second can't take less than 2 s, however fast the machine is.
+    assert time.monotonic() - start >= 1.9
+
+
+def test_no_more_associations_than_allowed_are_in_flight() -> None:
+    an_archive("two-at-once", associations=2)
+    now, most = 0, 0
+    lock = threading.Lock()
+
+    def work() -> None:
+        nonlocal now, most
+        with OrchestratorThrottle("two-at-once").association():
+            with lock:
+                now += 1
+                most = max(most, now)
+            time.sleep(0.2)
+            with lock:
+                now -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 2
+
+
+def test_registering_again_leaves_what_the_manager_changed() -> None:
+    use = an_archive("changed")
+    change(associations_limit("changed"), limit=1)
+    assert register_limits(use) == []
+    with get_client(sync_client=True) as client:
+        assert client.read_global_concurrency_limit_by_name(associations_limit("changed")).limit == 1
+        assert client.read_global_concurrency_limit_by_name(operations_limit("changed")).slot_decay_per_second == 5000
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    yield
+    with get_client(sync_client=True) as client:
+        for limit in client.read_global_concurrency_limits(limit=200, offset=0):
+            client.delete_global_concurrency_limit_by_name(limit.name)
