@@ -1,0 +1,1 @@
+"""Word lists, compressed, with their licences."""
