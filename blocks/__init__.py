@@ -14,4 +14,14 @@ from blocks.storage_node import StorageNode
 #: Every block type of Safelight; bootstrap registers them and tests check each.
 BLOCKS = (DeltaLake, DicomNode, DicomwebServer, LinkStore, LocalFolder, PseudonymKeyFile, PseudonymKeyVault, StorageNode)
 
-__all__ = [block.__name__ for block in BLOCKS] + ["BLOCKS"]
+__all__ = [
+    "BLOCKS",
+    "DeltaLake",
+    "DicomNode",
+    "DicomwebServer",
+    "LinkStore",
+    "LocalFolder",
+    "PseudonymKeyFile",
+    "PseudonymKeyVault",
+    "StorageNode",
+]
