@@ -1,0 +1,351 @@
+"""The demo hospital: built once into a folder, then served on loopback."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydicom import dcmwrite
+
+from deployments.demo_hospital import casebook
+from deployments.demo_hospital.casebook import Case, Study, plan
+from deployments.demo_hospital.extract import BAD_ROWS, write_extract
+from deployments.demo_hospital.headers import SERIALS, SOURCE_AE, STATIONS, gmc_number
+from deployments.demo_hospital.instances import instances
+from deployments.demo_hospital.population import (
+    DEPARTMENT,
+    HOSPITAL,
+    HOSPITAL_ADDRESS,
+    OTHER_HOSPITALS,
+    Patient,
+    Population,
+    populate,
+)
+from safelight.errors import ConfigurationError
+from safelight.model import Reason, RequestState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+#: Raised whenever the same seed and day give other files than before.
+VERSION: Final = 1
+PRIMARY_AE: Final = "DEMOPACS"
+SECONDARY_AE: Final = "DEMOVNA"
+PROJECT: Final = "demo-hospital"
+_MARKER: Final = "hospital.json"
+_OWN_FOLDERS: Final = ("archives", "deliveries", "record", "opt-out", "csv")
+_CSV_COLUMNS: Final = (
+    "procedure_id",
+    "mrn",
+    "accession_number",
+    "project_name",
+    "extract_generated_timestamp",
+    "study_date",
+    "study_uid",
+    "participant_id",
+    "series_uid",
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What must become of a request. ``set_aside`` counts its instances that are left out, by reason."""
+
+    state: RequestState
+    reason: Reason | None = None
+    set_aside: dict[Reason, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ArchiveAddress:
+    """Where an archive listens (fits safelight.model.DicomPeer)."""
+
+    ae_title: str
+    host: str
+    port: int
+
+
+@dataclass
+class Hospital:
+    """A demo hospital that was built.
+
+    Args:
+        folder: where it is.
+        seed: what it was drawn from.
+        day: the day on which it was built; its dates count back from there.
+        contents: how much there is, and the UIDs of all series and instances.
+    """
+
+    folder: Path
+    seed: int
+    day: date
+    contents: dict[str, Any]
+    primary: ArchiveAddress = ArchiveAddress(PRIMARY_AE, "127.0.0.1", 0)
+    secondary: ArchiveAddress = ArchiveAddress(SECONDARY_AE, "127.0.0.1", 0)
+
+    @property
+    def deliveries(self) -> Path:
+        """The folder in which each extract is a subfolder."""
+        return self.folder / "deliveries"
+
+    @property
+    def record(self) -> Path:
+        """The folder with patients.jsonl and site.json."""
+        return self.folder / "record"
+
+    @property
+    def opt_out(self) -> Path:
+        """The folder with the opt-out answer."""
+        return self.folder / "opt-out"
+
+    @property
+    def csv_file(self) -> Path:
+        """A cohort as CSV: two rows for two series of one study, bad rows, and rows of another project."""
+        return self.folder / "csv" / "cohort.csv"
+
+    @cached_property
+    def population(self) -> Population:
+        """Everybody the hospital knows."""
+        return _people(self.seed, self.day)
+
+    @cached_property
+    def studies(self) -> tuple[Study, ...]:
+        """All studies that the extracts ask for."""
+        return plan(self.population, seed=self.seed, today=self.day)
+
+    @cached_property
+    def expected(self) -> dict[int, Expected]:
+        """The outcome of each request that is entered, by procedure_occurrence_id."""
+        return {study.procedures[0]: _expected(study, self.contents["filtered"]) for study in self.studies}
+
+    @property
+    def expected_rows(self) -> dict[Reason, int]:
+        """How many rows of both extracts are set aside, by reason."""
+        counts = Counter(reason for rows in BAD_ROWS.values() for _, _, reason in rows)
+        counts[Reason.DUPLICATE_ROW] += sum(len(study.procedures) - 1 for study in self.studies)
+        return dict(counts)
+
+    @property
+    def expected_outcomes(self) -> dict[RequestState, int]:
+        """How many requests end in each state."""
+        return dict(Counter(expected.state for expected in self.expected.values()))
+
+    def canaries(self) -> list[str]:
+        """Return every identifying text that the demo plants anywhere, for leak tests: sorted, none below 5 characters."""
+        found: set[str] = {HOSPITAL, "Saltmarsh", HOSPITAL_ADDRESS, "Quillfeather", DEPARTMENT, SOURCE_AE}
+        found |= {*OTHER_HOSPITALS, *STATIONS.values(), *SERIALS.values(), *self.contents["uids"]}
+        for patient in self.population.patients:
+            found |= patient.canaries()
+        for clinician in self.population.staff:
+            found |= {clinician.surname, clinician.given, clinician.surname.upper(), str(gmc_number(clinician))}
+        for study in self.studies:
+            found |= {study.uid, study.asked_uid, study.accession, f"ADM{study.accession[-6:]}7"}
+        return sorted(text for text in found if len(text) >= 5)
+
+    def describe(self) -> str:
+        """Say in one line what there is."""
+        studies, patients = len(self.studies), len(self.population.patients)
+        size = self.contents["bytes"] / 1e6
+        return (
+            f"{patients} patients, {studies} studies asked for in 2 extracts, "
+            f"{self.contents['instances']} instances in 2 archives ({size:.0f} MB), seed {self.seed}"
+        )
+
+    def refresh_opt_out(self, now: datetime) -> None:
+        """Let the opt-out answer have arrived now, as if it had been asked for again."""
+        for path in self.opt_out.glob("*.dat"):
+            os.utime(path, (now.timestamp(), now.timestamp()))
+
+    @contextmanager
+    def start(
+        self, *, receiver_ae_title: str = "SAFELIGHT", receiver_port: int = 0, clients: tuple[str, ...] = ()
+    ) -> Iterator[Hospital]:
+        """Serve both archives on free ports of the loopback address until the block ends.
+
+        They run in a process of their own, so that they do not compete with the pipeline for Python's lock, and which
+        ends with this one whatever happens.
+
+        Args:
+            receiver_ae_title: AE title of our storage SCP, as C-MOVE destination and as calling AE title.
+            receiver_port: its port on loopback; 0 where nothing is to be moved.
+            clients: further calling AE titles that the archives know.
+
+        Raises:
+            ConfigurationError: the archives did not start.
+        """
+        command = [sys.executable, "-m", "deployments.demo_hospital", "serve", str(self.folder)]
+        command += ["--until-input-ends", "--destination", f"{receiver_ae_title}=127.0.0.1:{receiver_port}"]
+        for client in (receiver_ae_title, *clients):
+            command += ["--client", client]
+        root = Path(__file__).resolve().parents[2]
+        with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                line = server.stdout.readline() if server.stdout else ""
+                if not line:
+                    raise ConfigurationError(
+                        "The demo hospital's archives did not start.",
+                        remedy="See what 'python -m deployments.demo_hospital serve FOLDER' says.",
+                    )
+                ports = json.loads(line)
+                self.primary = ArchiveAddress(PRIMARY_AE, "127.0.0.1", ports["primary"])
+                self.secondary = ArchiveAddress(SECONDARY_AE, "127.0.0.1", ports["secondary"])
+                yield self
+            finally:
+                server.terminate()
+
+
+def build_hospital(folder: Path, *, seed: int, today: date, scale: float = 1.0) -> Hospital:
+    """Build the hospital, or return the one that is there already.
+
+    The same seed, day and scale give the same bytes. What was built before with the same seed is reused, whatever the day:
+    a demo that is run again next week must meet the same studies. About 5 s and 410 MB.
+
+    Args:
+        folder: where to put it; only the hospital's own subfolders are touched.
+        seed: what everything is drawn from.
+        today: all dates lie before this day.
+        scale: shrinks the generated images, for quick tests.
+    """
+    marker = folder / _MARKER
+    wanted = {"version": VERSION, "seed": seed, "scale": scale}
+    if marker.is_file():
+        built = json.loads(marker.read_text(encoding="utf-8"))
+        if built["made_from"] == wanted:
+            return Hospital(folder, seed, date.fromisoformat(built["day"]), built["contents"])
+        marker.unlink()
+    for name in _OWN_FOLDERS:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir(parents=True)
+    population = _people(seed, today)
+    studies = plan(population, seed=seed, today=today)
+    contents = _write_archives(folder / "archives", studies, seed=seed, scale=scale)
+    _write_record(folder, population, today)
+    for number in (1, 2):
+        chosen = [study for study in studies if study.extract == number]
+        write_extract(folder / "deliveries" / f"extract-{number}", chosen, number=number, seed=seed, today=today)
+    _write_csv(folder / "csv" / "cohort.csv", studies, today)
+    # Written last and in one step: whoever finds it finds everything.
+    part = marker.with_suffix(".part")
+    part.write_text(json.dumps({"made_from": wanted, "day": today.isoformat(), "contents": contents}), encoding="utf-8")
+    part.replace(marker)
+    return Hospital(folder, seed, today, contents)
+
+
+def _people(seed: int, today: date) -> Population:
+    population = populate(seed=seed, today=today)
+    patients = [_known(index, patient) for index, patient in enumerate(population.patients)]
+    return Population(tuple(patients), population.staff)
+
+
+def _known(index: int, patient: Patient) -> Patient:
+    return replace(
+        patient,
+        recorded=index not in casebook.WITHOUT_RECORD,
+        opted_in=index not in casebook.OPTED_OUT,
+        numbered=index not in casebook.WITHOUT_NHS_NUMBER,
+    )
+
+
+def _write_archives(folder: Path, studies: tuple[Study, ...], *, seed: int, scale: float) -> dict[str, Any]:
+    uids: set[str] = set()
+    size = count = 0
+    filtered: Counter[int] = Counter()
+    for name in ("primary", "secondary"):
+        (folder / name).mkdir(parents=True)
+    for study in studies:
+        if not study.archive:
+            continue
+        for dataset in instances(study, seed=seed, scale=scale):
+            path = folder / study.archive / f"{count // 100:02d}" / f"{count:06d}.dcm"
+            path.parent.mkdir(exist_ok=True)
+            dcmwrite(path, dataset, enforce_file_format=True)
+            uids |= {str(dataset[k].value) for k in ("SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")}
+            filtered[study.number] += study.case is Case.LOCALISER and int(dataset.SeriesNumber) == 1
+            size += path.stat().st_size
+            count += 1
+    return {
+        "instances": count,
+        "bytes": size,
+        "uids": sorted(uids),
+        "filtered": {str(number): some for number, some in sorted(filtered.items()) if some},
+    }
+
+
+def _write_record(folder: Path, population: Population, today: date) -> None:
+    """Write the patient record, the site, and the opt-out answer: a number a line, trailing comma, LF (NHS MESH)."""
+    recorded = [patient for patient in population.patients if patient.recorded]
+    lines = [json.dumps(patient.record(), ensure_ascii=False) for patient in recorded]
+    (folder / "record" / "patients.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    site = json.dumps(population.site(), ensure_ascii=False, indent=1)
+    (folder / "record" / "site.json").write_text(site + "\n", encoding="utf-8")
+    allowed = sorted(patient.nhs_number for patient in population.patients if patient.opted_in)
+    answer = folder / "opt-out" / f"opt-out-{today:%Y%m%d}.dat"
+    answer.write_text("".join(f"{number},\n" for number in allowed), encoding="ascii")
+
+
+def _write_csv(path: Path, studies: tuple[Study, ...], today: date) -> None:
+    def row(study: Study, **changes: str) -> dict[str, str]:
+        usual = (
+            str(study.procedures[0]),
+            study.patient.mrn,
+            study.accession,
+            PROJECT,
+            f"{today - timedelta(days=1)}T02:15:00Z",
+            study.day.isoformat(),
+            study.uid,
+            "",
+            "",
+        )
+        return dict(zip(_CSV_COLUMNS, usual, strict=True)) | changes
+
+    two = next(study for study in studies if study.case is Case.LOCALISER)
+    first, second, third = studies[:3]
+    rows = [
+        row(two, series_uid=two.uid_of("series", 1)),
+        row(two, series_uid=two.uid_of("series", 2)),
+        row(first),
+        row(second, study_date="31/02/2024"),
+        row(third, procedure_id="12a"),
+        row(first, mrn=""),
+        row(second, accession_number="NA", study_uid="", study_date=second.day.isoformat()),
+        row(third, project_name="another-project"),
+    ]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\r\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _expected(study: Study, filtered: dict[str, int]) -> Expected:
+    patient = study.patient
+    if not patient.recorded or not patient.numbered:
+        return Expected(RequestState.OPTED_OUT, Reason.NO_NHS_NUMBER)
+    if not patient.opted_in:
+        return Expected(RequestState.OPTED_OUT, Reason.NOT_ON_OPT_OUT_LIST)
+    ends = {
+        Case.NOT_IN_ANY_ARCHIVE: (RequestState.NOT_FOUND, Reason.NOT_IN_ANY_ARCHIVE),
+        Case.FOREIGN_MODALITY: (RequestState.REJECTED, Reason.MODALITY_NOT_ALLOWED),
+        Case.BURNED_IN: (RequestState.REJECTED, Reason.BURNED_IN),
+        Case.SECONDARY_CAPTURE: (RequestState.REJECTED, Reason.BURNED_IN),
+        Case.TRUNCATED: (RequestState.QUARANTINED, Reason.TRUNCATED),
+    }
+    if study.case in ends:
+        state, reason = ends[study.case]
+        return Expected(state, reason, {} if state is RequestState.NOT_FOUND else {reason: 1})
+    aside = {
+        Case.LOCALISER: {Reason.SERIES_FILTERED: filtered.get(str(study.number), 0)},
+        Case.ONE_TRUNCATED: {Reason.TRUNCATED: 1},
+    }
+    return Expected(RequestState.EXPORTED, None, aside.get(study.case, {}))
