@@ -65,6 +65,7 @@ class Reason(StrEnum):
     # opted_out
     NOT_ON_OPT_OUT_LIST = "not_on_opt_out_list"
     NO_NHS_NUMBER = "no_nhs_number"
+    WITHDRAWN = "withdrawn"
     # not_found
     NOT_IN_ANY_ARCHIVE = "not_in_any_archive"
     # rejected: a rule says no
@@ -138,7 +139,7 @@ def outcome_of(reason: Reason) -> RequestState:
         return RequestState.REJECTED
     if reason in _FAILS:
         return RequestState.FAILED
-    if reason in {Reason.NOT_ON_OPT_OUT_LIST, Reason.NO_NHS_NUMBER}:
+    if reason in {Reason.NOT_ON_OPT_OUT_LIST, Reason.NO_NHS_NUMBER, Reason.WITHDRAWN}:
         return RequestState.OPTED_OUT
     if reason is Reason.NOT_IN_ANY_ARCHIVE:
         return RequestState.NOT_FOUND
