@@ -1,0 +1,279 @@
+"""Instances on their way to disk: which are expected, and each one's file until it is complete.
+
+A data set goes straight into a ``.part`` file. Only when its last byte is there, its own identity was read from it and
+that identity is expected, is it renamed to where it belongs. What is killed in between leaves a ``.part``, never half an
+instance under a real name. File names never hold a UID; they come from the cache.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from safelight.archive.instance_file import Identity, identify
+from safelight.errors import IntegrityError, StorageUnwritable
+
+SUCCESS: Final = 0x0000
+#: Statuses of a C-STORE that was refused (PS3.4 table B.2-1 and PS3.7 annex C).
+OUT_OF_RESOURCES: Final = 0xA700
+MISMATCH: Final = 0xA900
+NOT_UNDERSTOOD: Final = 0xC000
+NOT_AUTHORIZED: Final = 0x0124
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """One instance, whole on disk. ``path`` is absolute."""
+
+    path: Path
+    size: int
+    sop_class_uid: str
+    series_uid: str = field(repr=False)
+    sop_uid: str = field(repr=False)
+
+
+class Expectation:
+    """One study that may come now, and what has come of it.
+
+    Args:
+        study_uid: its Study Instance UID.
+        folder: where its instances go; on the same filesystem as the spool, or each one is copied.
+        name_of: file name for a SOP Instance UID.
+        is_patient: tells whether an instance is the right patient's.
+        series_uids: the only series that may come; empty: all.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        study_uid: str,
+        folder: Path,
+        *,
+        name_of: Callable[[str], str],
+        is_patient: Callable[[Identity], bool],
+        series_uids: frozenset[str],
+        clock: Callable[[], float],
+    ) -> None:
+        self.study_uid = study_uid
+        self.folder = folder
+        self._name_of = name_of
+        self._is_patient = is_patient
+        self._series_uids = series_uids
+        self._clock = clock
+        self._lock = threading.Lock()
+        self.arrived: dict[str, Arrived] = {}
+        #: Status -> how many instances were refused with it.
+        self.refused: Counter[int] = Counter()
+        self.patient_mismatch = False
+        self.storage_failed = False
+        self.last_arrival = clock()
+        self.bytes = 0
+
+    def admit(self, part: Path, identity: Identity) -> int:
+        """Take a complete ``.part`` file, or refuse it. Returns the status to answer.
+
+        An instance that comes twice replaces itself, so it is there once.
+        """
+        with self._lock:
+            status = self._judge(identity)
+            if status == SUCCESS:
+                target = self.folder / self._name_of(identity.sop_uid)
+                try:
+                    _move(part, target)
+                except OSError:
+                    status = OUT_OF_RESOURCES
+                else:
+                    self.arrived[identity.sop_uid] = Arrived(
+                        target, identity.size, identity.sop_class_uid, identity.series_uid, identity.sop_uid
+                    )
+                    self.bytes += identity.size
+            self._note(status)
+        return status
+
+    def fail(self, status: int) -> None:
+        """Note that an instance could not be kept."""
+        with self._lock:
+            self._note(status)
+
+    def _note(self, status: int) -> None:
+        if status != SUCCESS:
+            self.refused[status] += 1
+        self.storage_failed = self.storage_failed or status == OUT_OF_RESOURCES
+        self.last_arrival = self._clock()
+
+    def _judge(self, identity: Identity) -> int:
+        if not self._is_patient(identity):
+            self.patient_mismatch = True
+            return NOT_AUTHORIZED
+        if self._series_uids and identity.series_uid not in self._series_uids:
+            return NOT_AUTHORIZED
+        return SUCCESS if identity.whole else NOT_UNDERSTOOD
+
+
+class Intake:
+    """The expectations of one process, and its spool folder.
+
+    Args:
+        spool: for files on their way; made if need be, and cleared of what this process's predecessors left.
+        reserve_bytes: free space that is never used: below it instances are refused (status A700).
+
+    Raises:
+        StorageUnwritable: the folder can't be written.
+    """
+
+    def __init__(self, spool: Path, *, reserve_bytes: int = 0) -> None:
+        self._folder = spool / str(os.getpid())
+        self._reserve = reserve_bytes
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._expected: dict[str, Expectation] = {}
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _clear_orphans(spool)
+            probe = self._folder / "probe"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError:
+            raise StorageUnwritable(
+                "The receiver can't write to its spool folder.", remedy="Check the folder's owner, its rights and its disk."
+            ) from None
+
+    @contextmanager
+    def expect(self, expectation: Expectation) -> Iterator[Expectation]:
+        """Let a study in while the block runs. One at a time per study: the cache's lock sees to that."""
+        with self._lock:
+            if expectation.study_uid in self._expected:
+                raise IntegrityError("A study is being retrieved twice at once in one process.")
+            self._expected[expectation.study_uid] = expectation
+        try:
+            yield expectation
+        finally:
+            with self._lock:
+                del self._expected[expectation.study_uid]
+
+    def begin(self) -> PartFile:
+        """Return the file of one arriving data set."""
+        with self._lock:
+            path = self._folder / f"{next(self._numbers)}.part"
+        status = SUCCESS if self._expected else NOT_AUTHORIZED
+        if status == SUCCESS and not self._has_room():
+            status = OUT_OF_RESOURCES
+        return PartFile(path, status)
+
+    def finish(self, part: PartFile, *, sop_class_uid: str, sop_uid: str) -> int:
+        """Put a complete data set where it belongs, or drop it. Returns the status to answer (PS3.4 table B.2-1).
+
+        Args:
+            part: its file.
+            sop_class_uid: as the C-STORE says.
+            sop_uid: as the C-STORE says.
+        """
+        status = part.close()
+        if status == SUCCESS:
+            status = self._judge(part.path, sop_class_uid, sop_uid)
+        elif status == OUT_OF_RESOURCES:
+            # Not known whose it was: every study that is arriving has the same disk.
+            for expectation in list(self._expected.values()):
+                expectation.fail(status)
+        part.discard()
+        return status
+
+    def _judge(self, path: Path, sop_class_uid: str, sop_uid: str) -> int:
+        identity = identify(path)
+        if identity is None:
+            return NOT_UNDERSTOOD
+        expectation = self._expected.get(identity.study_uid) if identity.study_uid else None
+        if expectation is None:
+            return NOT_AUTHORIZED
+        if not identity.sop_uid or (identity.sop_uid, identity.sop_class_uid) != (sop_uid, sop_class_uid):
+            expectation.fail(MISMATCH)
+            return MISMATCH
+        return expectation.admit(path, identity)
+
+    def _has_room(self) -> bool:
+        try:
+            return shutil.disk_usage(self._folder).free > self._reserve
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Remove the spool of this process."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class PartFile:
+    """Stands in for pynetdicom's temporary file, and never raises for the disk.
+
+    An error is remembered, the rest of the data set is read and dropped, and the C-STORE is answered with its status.
+
+    Args:
+        path: of the file.
+        status: other than success: the data set is refused already, and nothing is written.
+    """
+
+    def __init__(self, path: Path, status: int) -> None:
+        self.path = path
+        self.name = str(path)
+        #: pynetdicom flushes ``file`` after each piece.
+        self.file = self
+        self._status = status
+        self._fd = -1
+        if status == SUCCESS:
+            try:
+                self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except OSError:
+                self._status = OUT_OF_RESOURCES
+
+    def write(self, data: bytes) -> int:
+        """Write the next piece."""
+        rest = memoryview(data)
+        while self._fd >= 0 and rest:
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except OSError:
+                self._status = OUT_OF_RESOURCES
+                self.discard()
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> int:
+        """Close the file. Returns the status so far."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        return self._status
+
+    def discard(self) -> None:
+        """Close the file and remove what was not taken."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy = target.with_suffix(".part")
+        shutil.copyfile(source, copy)
+        copy.replace(target)
+
+
+def _clear_orphans(spool: Path) -> None:
+    """Remove the spools of processes that are gone."""
+    for folder in spool.iterdir():
+        if folder.name.isdigit() and folder.name != str(os.getpid()) and not Path("/proc", folder.name).exists():
+            shutil.rmtree(folder, ignore_errors=True)

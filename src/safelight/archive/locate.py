@@ -1,0 +1,47 @@
+"""Which study a request means, from what an archive answered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from safelight.archive.identifier import StudyAnswer
+from safelight.errors import StudyRejected
+from safelight.model import Reason, StudyRequest
+from safelight.pseudonym import canonical
+
+if TYPE_CHECKING:
+    from safelight.link import Request
+
+
+def resolve(
+    request: Request | StudyRequest, answers: Sequence[StudyAnswer], *, modalities: Collection[str] = ()
+) -> StudyAnswer | None:
+    """Return the one study that a request means; None when there is no answer.
+
+    Rules, in this order: the patient must be the request's wherever an answer names one; of several studies of that
+    patient, the date decides, then the modalities that the project allows.
+
+    Raises:
+        StudyRejected: patient_mismatch, when all answers are other patients'; ambiguous_study, when the rules leave
+            more than one or none.
+    """
+    if not answers:
+        return None
+    own = [answer for answer in answers if is_patient(answer.patient_id, request.mrn)]
+    if not own:
+        raise StudyRejected(Reason.PATIENT_MISMATCH)
+    if len(own) == 1:
+        return own[0]
+    if request.study_date is not None:
+        own = [answer for answer in own if answer.study_date == request.study_date]
+    if len(own) > 1 and modalities:
+        own = [answer for answer in own if set(answer.modalities) & set(modalities)]
+    if len(own) != 1:
+        raise StudyRejected(Reason.AMBIGUOUS_STUDY)
+    return own[0]
+
+
+def is_patient(patient_id: str, mrn: str) -> bool:
+    """Tell whether a PatientID is the request's, or says nothing. Compared as it is hashed, so leading zeros count."""
+    return not patient_id.strip() or canonical(patient_id) == canonical(mrn)

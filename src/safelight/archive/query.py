@@ -1,0 +1,327 @@
+"""An archive that may be asked: within its budget, tried again by error class, and never asked for everything."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from safelight.archive import identifier as ids
+from safelight.archive import session as wire
+from safelight.archive.backoff import Jitter, retrying, system_jitter
+from safelight.archive.identifier import Answer, InstanceAnswer, SeriesAnswer, StudyAnswer
+from safelight.archive.session import Aborted, Retrieved, Session
+from safelight.archive.settings import ArchiveUse
+from safelight.archive.throttle import Throttle
+from safelight.errors import ArchiveMisconfigured
+from safelight.model import DicomPeer, StudyRequest
+
+if TYPE_CHECKING:
+    from safelight.link import Request
+
+T = TypeVar("T")
+Keys = Mapping[int, str | Sequence[str]]
+_STUDY_KEYS: Final = (
+    ids.STUDY_UID,
+    ids.PATIENT_ID,
+    ids.ACCESSION_NUMBER,
+    ids.STUDY_DATE,
+    ids.MODALITIES_IN_STUDY,
+    ids.STUDY_INSTANCES,
+)
+
+
+class Archive:
+    """One archive, as one project may use it.
+
+    Args:
+        name: of its block; it stands in messages, in the link database and in the tables.
+        peer: AE title, host and port.
+        calling_ae_title: as whom the archive knows us.
+        use: attempts, time-outs and quirks.
+        throttle: its manager's budget.
+        clock: monotonic seconds.
+        sleep: waits so many seconds.
+        jitter: spreads retries; see ``backoff``.
+        tls: TLS context with our certificate, or None for none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        peer: DicomPeer,
+        *,
+        calling_ae_title: str,
+        use: ArchiveUse,
+        throttle: Throttle,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Jitter = system_jitter,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.name = name
+        self.peer = peer
+        self.use = use
+        self.clock = clock
+        self.sleep = sleep
+        self.jitter = jitter
+        self._throttle = throttle
+        self._caller = wire.Caller(name, peer, calling_ae_title, use.timeout_seconds, tls)
+        self._model = wire.PATIENT_ROOT if use.information_model == "patient" else wire.STUDY_ROOT
+        #: Operations that it has answered: one that always aborts and was never answered is a matter of settings.
+        self._answered: set[str] = set()
+
+    @contextmanager
+    def conversation(self) -> Iterator[Conversation]:
+        """Keep one association for the operations of one study. It is opened when first needed."""
+        conversation = Conversation(self)
+        try:
+            yield conversation
+        except BaseException:
+            conversation.close(broken=True)
+            raise
+        conversation.close()
+
+    def echo(self) -> None:
+        """Send a C-ECHO. Raises TransientError or ArchiveMisconfigured as ``Conversation`` does."""
+        with self.conversation() as conversation:
+            conversation.echo()
+
+    def find_study(self, request: Request | StudyRequest) -> list[StudyAnswer]:
+        """Return the studies that answer a request; see ``Conversation.find_study``."""
+        with self.conversation() as conversation:
+            return conversation.find_study(request)
+
+    def find_series(self, study_uid: str, *, patient_id: str = "") -> list[SeriesAnswer]:
+        """Return the series of a study."""
+        with self.conversation() as conversation:
+            return conversation.find_series(study_uid, patient_id=patient_id)
+
+    def find_instances(
+        self, study_uid: str, *, series_uids: Sequence[str] = (), patient_id: str = ""
+    ) -> list[InstanceAnswer]:
+        """Return the instances that the archive announces; see ``Conversation.find_instances``."""
+        with self.conversation() as conversation:
+            return conversation.find_instances(study_uid, series_uids=series_uids, patient_id=patient_id)
+
+    # -- for Conversation
+
+    def open_session(self, held: ExitStack) -> Session:
+        """Open an association within the budget; ``held`` gives it back."""
+        held.enter_context(self._throttle.association())
+        return Session(self._caller, self._model)
+
+    def attempt(self, name: str, operation: Callable[[], T]) -> T:
+        """Send one operation and note how it went."""
+        try:
+            result = operation()
+        except Aborted as error:
+            if name in self._answered:
+                raise
+            raise NeverAnswered(error.message, remedy=error.remedy) from None
+        self._answered.add(name)
+        return result
+
+    def wait_for_budget(self) -> None:
+        """Wait until one more operation may be sent."""
+        self._throttle.operation()
+
+
+class NeverAnswered(Aborted):
+    """The archive aborts and has never answered anything: most likely it does not know our AE title."""
+
+
+class Conversation:
+    """The operations of one study on one archive, over one association that is opened again when it is lost.
+
+    Every operation raises, after its attempts:
+        ArchiveUnreachable, ArchiveBusy, ArchiveClosed: try again later.
+        ArchiveMisconfigured: a person has to change a setting; the message says which.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._session: Session | None = None
+        self._held = ExitStack()
+
+    def close(self, *, broken: bool = False) -> None:
+        """End the association and give its place in the budget back."""
+        session, self._session = self._session, None
+        try:
+            if session is not None:
+                session.abort() if broken else session.close()
+        finally:
+            self._held.close()
+
+    def _run(self, name: str, operation: Callable[[Session], T], *, attempts: int | None = None) -> T:
+        archive = self._archive
+
+        def once() -> T:
+            try:
+                return archive.attempt(name, lambda: operation(self._ready()))
+            except Exception:
+                self.close(broken=True)
+                raise
+
+        try:
+            return retrying(attempts or archive.use.attempts, jitter=archive.jitter, sleep=archive.sleep)(once)
+        except NeverAnswered:
+            raise ArchiveMisconfigured(
+                f"Archive '{archive.name}' aborts every {name} and has never answered one.",
+                remedy="Most likely it does not know our AE title and host, or its own AE title is another: check both.",
+            ) from None
+
+    def _ready(self) -> Session:
+        """Return the open association, with leave to send one operation on it."""
+        if self._session is None:
+            self._session = self._archive.open_session(self._held)
+        self._archive.wait_for_budget()
+        return self._session
+
+    # -- operations
+
+    def echo(self) -> None:
+        """Send a C-ECHO."""
+        self._run("C-ECHO", lambda session: session.echo())
+
+    def _find(self, level: str, match: Keys, wanted: Sequence[int]) -> list[Answer]:
+        character_set = self._archive.use.character_set
+        asked = ids.encode(level, match, [tag for tag in wanted if tag not in match], character_set=character_set)
+
+        def find(session: Session) -> list[Answer]:
+            return [Answer(answer, character_set) for answer in session.find(asked)]
+
+        return self._run("C-FIND", find)
+
+    def find_study(self, request: Request | StudyRequest) -> list[StudyAnswer]:
+        """Return the studies that answer a request.
+
+        Asked by UID, else by accession number with the patient's id, else, where the project allows it, by accession
+        number alone. The first way that has an answer counts. Answers that do not hold the value asked for are dropped: some archives ignore keys that they do not know.
+
+        Raises:
+            StudyRejected: bad_value, when an identifier may not be sent.
+        """
+        uid, mrn, accession = (
+            ids.matching_uid(request.study_uid),
+            ids.matching_value(request.mrn),
+            ids.matching_value(request.accession_number),
+        )
+        if uid and (found := self._studies({ids.STUDY_UID: uid})):
+            return found
+        if accession and mrn and (found := self._studies({ids.ACCESSION_NUMBER: accession, ids.PATIENT_ID: mrn})):
+            return found
+        if accession and self._archive.use.accession_alone:
+            return self._studies({ids.ACCESSION_NUMBER: accession})
+        return []
+
+    def _studies(self, match: Mapping[int, str]) -> list[StudyAnswer]:
+        if self._archive.use.information_model == "patient" and ids.PATIENT_ID not in match:
+            # Patient Root knows no study without its patient (PS3.4 section C.6.1.2).
+            return []
+        found: dict[str, StudyAnswer] = {}
+        for answer in self._find("STUDY", match, _STUDY_KEYS):
+            study = StudyAnswer(
+                study_uid=answer.text(ids.STUDY_UID),
+                patient_id=answer.text(ids.PATIENT_ID),
+                accession_number=answer.text(ids.ACCESSION_NUMBER),
+                study_date=answer.date(ids.STUDY_DATE),
+                modalities=tuple(part.strip() for part in answer.text(ids.MODALITIES_IN_STUDY).split("\\") if part.strip()),
+                instances=answer.number(ids.STUDY_INSTANCES),
+            )
+            if study.study_uid and _answers(study, match):
+                found[study.study_uid] = study
+        return list(found.values())
+
+    def find_series(self, study_uid: str, *, patient_id: str = "") -> list[SeriesAnswer]:
+        """Return the series of a study. ``patient_id`` is needed for Patient Root only."""
+        answers = self._find(
+            "SERIES", self._study_keys(study_uid, patient_id), (ids.SERIES_UID, ids.MODALITY, ids.SERIES_INSTANCES)
+        )
+        series = {
+            answer.text(ids.SERIES_UID): SeriesAnswer(
+                answer.text(ids.SERIES_UID), answer.text(ids.MODALITY), answer.number(ids.SERIES_INSTANCES)
+            )
+            for answer in answers
+            if answer.text(ids.STUDY_UID) in {study_uid, ""}
+        }
+        series.pop("", None)
+        return list(series.values())
+
+    def find_instances(
+        self, study_uid: str, *, series_uids: Sequence[str] = (), patient_id: str = ""
+    ) -> list[InstanceAnswer]:
+        """Return the instances that the archive announces for a study, or for some of its series.
+
+        One C-FIND where the archive answers image-level queries by study, else one a series and one before.
+        """
+        keys = self._study_keys(study_uid, patient_id)
+        if not self._archive.use.image_query_needs_series and not series_uids:
+            return self._instances(keys, "")
+        wanted = series_uids or [series.series_uid for series in self.find_series(study_uid, patient_id=patient_id)]
+        found: dict[str, InstanceAnswer] = {}
+        for series_uid in wanted:
+            uid = ids.matching_uid(series_uid)
+            found.update({one.sop_uid: one for one in self._instances({**keys, ids.SERIES_UID: uid}, uid)})
+        return list(found.values())
+
+    def _instances(self, keys: Keys, series_uid: str) -> list[InstanceAnswer]:
+        found = {}
+        for answer in self._find("IMAGE", keys, (ids.SERIES_UID, ids.SOP_INSTANCE_UID, ids.SOP_CLASS_UID)):
+            series = answer.text(ids.SERIES_UID) or series_uid
+            sop_uid = answer.text(ids.SOP_INSTANCE_UID)
+            if sop_uid and answer.text(ids.STUDY_UID) in {keys[ids.STUDY_UID], ""} and series_uid in {series, ""}:
+                found[sop_uid] = InstanceAnswer(sop_uid, series, answer.text(ids.SOP_CLASS_UID))
+        return list(found.values())
+
+    def _study_keys(self, study_uid: str, patient_id: str) -> dict[int, str | Sequence[str]]:
+        keys: dict[int, str | Sequence[str]] = {ids.STUDY_UID: ids.matching_uid(study_uid)}
+        if self._archive.use.information_model == "patient":
+            keys[ids.PATIENT_ID] = ids.matching_value(patient_id)
+        return keys
+
+    def move(
+        self,
+        destination: str,
+        study_uid: str,
+        *,
+        series_uid: str = "",
+        sop_uids: Sequence[str] = (),
+        patient_id: str = "",
+        last_arrival: Callable[[], float],
+    ) -> Retrieved:
+        """Have a study, one of its series, or instances of that series sent to ``destination``. One attempt.
+
+        How it ended is what the archive says; count what has arrived.
+        """
+        archive = self._archive
+        keys = self._study_keys(study_uid, patient_id)
+        level = "STUDY"
+        if series_uid:
+            keys[ids.SERIES_UID], level = series_uid, "SERIES"
+        if sop_uids:
+            keys[ids.SOP_INSTANCE_UID], level = sop_uids, "IMAGE"
+        asked = ids.encode(level, keys, character_set=archive.use.character_set)
+
+        def move(session: Session) -> Retrieved:
+            return session.move(
+                destination,
+                asked,
+                silence=archive.use.move_timeout_seconds,
+                last_arrival=last_arrival,
+                clock=archive.clock,
+            )
+
+        return self._run("C-MOVE", move, attempts=1)
+
+
+def _answers(study: StudyAnswer, match: Mapping[int, str]) -> bool:
+    """Tell whether an answer holds what was asked for, as far as it says."""
+    said = {
+        ids.STUDY_UID: study.study_uid,
+        ids.PATIENT_ID: study.patient_id,
+        ids.ACCESSION_NUMBER: study.accession_number,
+    }
+    return all(said[tag] in {value, ""} for tag, value in match.items())

@@ -1,0 +1,243 @@
+"""One study from an archive into the raw cache, with proof that it is all there.
+
+What counts is what the archive announced by C-FIND against what is whole on disk; status codes are not believed, because
+archives answer success with nothing sent. Only what is missing is asked for again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from safelight.archive import identifier as ids
+from safelight.archive.backoff import FullJitter
+from safelight.archive.cache import RawCache
+from safelight.archive.identifier import InstanceAnswer
+from safelight.archive.instance_file import Identity, identify
+from safelight.archive.intake import Arrived, Expectation
+from safelight.archive.locate import is_patient
+from safelight.archive.query import Archive, Conversation
+from safelight.archive.receiver import StorageReceiver
+from safelight.errors import ArchiveClosed, StorageFull, StudyRejected, TransientError
+from safelight.model import Reason
+
+#: UIDs in one image-level retrieval: 100 of 64 characters stay far below any archive's limit for an identifier.
+_UIDS_PER_MOVE: Final = 100
+_TICK: Final = 0.02
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be fetched: a study of a patient, or some of its series."""
+
+    study_uid: str = field(repr=False)
+    mrn: str = field(repr=False)
+    series_uids: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """How it went: announced by the archive, whole on disk, and of these sent by the archive in this run."""
+
+    announced: int
+    received: int
+    sent: int = 0
+    bytes: int = 0
+
+
+class Incomplete(StudyRejected):
+    """Something announced did not come. ``fetched`` has the counts; ``unheard``: the archive never called us at all."""
+
+    def __init__(self, fetched: Fetched, *, unheard: bool) -> None:
+        super().__init__(Reason.INCOMPLETE, f"{fetched.received} of {fetched.announced} instances arrived")
+        self.fetched = fetched
+        self.unheard = unheard
+
+
+def fetch_cached(cache: RawCache, wanted: Wanted, *, announced: int | None = None) -> Fetched | None:
+    """Return the counts of a study that the cache has whole, without asking an archive; None when it has not.
+
+    Args:
+        cache: the raw cache.
+        wanted: the study.
+        announced: number of instances that an archive has just reported; with another one than its own the cache
+            does not answer.
+
+    Raises:
+        StudyRejected: patient_mismatch, when the cached study is another patient's.
+    """
+    study = cache.get(wanted.study_uid)
+    if study is None or not study.complete or announced not in {None, len(study.instances)}:
+        return None
+    instances = [one for one in study.instances if not wanted.series_uids or one.series_uid in wanted.series_uids]
+    if not set(wanted.series_uids) <= {one.series_uid for one in instances}:
+        return None
+    identity = identify(cache.folder / instances[0].path)
+    if identity is None:
+        return None
+    if not _is_patient(identity, wanted.mrn):
+        raise StudyRejected(Reason.PATIENT_MISMATCH)
+    return Fetched(len(instances), len(instances))
+
+
+class Retrieval:
+    """Fetches studies from one archive through one receiver into one cache.
+
+    Args:
+        archive: to ask.
+        receiver: running, known to the archive by its AE title.
+        cache: to fill.
+        on_arrival: called now and then with instances and bytes that have arrived of the study at hand.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        receiver: StorageReceiver,
+        cache: RawCache,
+        *,
+        on_arrival: Callable[[int, int], None] = lambda _instances, _bytes: None,
+    ) -> None:
+        self._archive = archive
+        self._receiver = receiver
+        self._cache = cache
+        self._on_arrival = on_arrival
+
+    def fetch(self, conversation: Conversation, wanted: Wanted) -> Fetched:
+        """Fetch what is missing of a study, prove that it is all there, and put it into the cache's index.
+
+        Raises:
+            Incomplete: something announced did not come after all attempts; what came stays for the next time.
+            StudyRejected: patient_mismatch; not_in_any_archive, when the series asked for do not exist.
+            StorageFull: no room for it.
+            TransientError, ArchiveMisconfigured: as ``Conversation`` raises them.
+        """
+        self._cache.make_room()
+        with self._cache.lock(wanted.study_uid):
+            announced = {
+                one.sop_uid: one
+                for one in conversation.find_instances(
+                    wanted.study_uid, series_uids=wanted.series_uids, patient_id=wanted.mrn
+                )
+            }
+            if not announced and wanted.series_uids:
+                raise StudyRejected(Reason.NOT_IN_ANY_ARCHIVE)
+            on_disk = self._cache.on_disk(wanted.study_uid)
+            if not all(_is_patient(identity, wanted.mrn) for _, identity in on_disk.values()):
+                raise StudyRejected(Reason.PATIENT_MISMATCH)
+            there = {sop_uid: arrived for sop_uid, (arrived, _) in on_disk.items()}
+            return self._complete(conversation, wanted, announced, there)
+
+    def _complete(
+        self,
+        conversation: Conversation,
+        wanted: Wanted,
+        announced: Mapping[str, InstanceAnswer],
+        there: dict[str, Arrived],
+    ) -> Fetched:
+        archive = self._archive
+        calls_before = self._receiver.callers[archive.peer.ae_title]
+        expectation = Expectation(
+            wanted.study_uid,
+            self._cache.study_folder(wanted.study_uid),
+            name_of=self._cache.file_name,
+            is_patient=lambda identity: _is_patient(identity, wanted.mrn),
+            series_uids=frozenset(wanted.series_uids),
+            clock=archive.clock,
+        )
+        try:
+            error = self._move_missing(conversation, wanted, announced, there, expectation)
+        finally:
+            there.update(expectation.arrived)
+            whole = {sop_uid: arrived for sop_uid, arrived in there.items() if sop_uid in announced}
+            complete = len(whole) == len(announced) and bool(whole) and not wanted.series_uids
+            if not expectation.patient_mismatch and there:
+                self._cache.put(wanted.study_uid, archive.name, (whole if complete else there).values(), complete=complete)
+        fetched = Fetched(len(announced), len(whole), len(expectation.arrived), expectation.bytes)
+        if expectation.patient_mismatch:
+            raise StudyRejected(Reason.PATIENT_MISMATCH)
+        empty = set(wanted.series_uids) - {one.series_uid for one in announced.values()}
+        if whole and len(whole) == len(announced) and not empty:
+            return fetched
+        if expectation.storage_failed:
+            raise StorageFull("No room is left for arriving instances.", remedy="Free space on the raw cache's disk.")
+        if error is not None:
+            raise error
+        unheard = self._receiver.callers[archive.peer.ae_title] == calls_before == 0
+        raise Incomplete(fetched, unheard=unheard)
+
+    def _move_missing(
+        self,
+        conversation: Conversation,
+        wanted: Wanted,
+        announced: Mapping[str, InstanceAnswer],
+        there: Mapping[str, Arrived],
+        expectation: Expectation,
+    ) -> TransientError | None:
+        """Ask for what is missing until it is there or the attempts are used up; return the last passing error."""
+        archive, error = self._archive, None
+        wait = FullJitter(archive.jitter)
+        with self._receiver.intake.expect(expectation):
+            for attempt in range(archive.use.attempts):
+                missing = announced.keys() - there.keys() - expectation.arrived.keys()
+                if not missing or expectation.patient_mismatch or expectation.storage_failed:
+                    break
+                if attempt:
+                    archive.sleep(wait.seconds(attempt))
+                error = None
+                for series_uid, sop_uids in _plan(missing, announced, whole_study=not wanted.series_uids):
+                    try:
+                        conversation.move(
+                            self._receiver.ae_title,
+                            wanted.study_uid,
+                            series_uid=series_uid,
+                            sop_uids=sop_uids,
+                            patient_id=wanted.mrn,
+                            last_arrival=lambda: self._receiver.last_heard(archive.peer.ae_title),
+                        )
+                    except ArchiveClosed:
+                        raise
+                    except TransientError as passing:
+                        error = passing
+                        break
+                self._settle(expectation, missing)
+        return error
+
+    def _settle(self, expectation: Expectation, missing: set[str]) -> None:
+        """Wait for instances on their way: some archives answer before they have sent everything."""
+        archive = self._archive
+        started = archive.clock()
+        while not missing <= expectation.arrived.keys():
+            self._on_arrival(len(expectation.arrived), expectation.bytes)
+            if archive.clock() - max(started, expectation.last_arrival) >= archive.use.settle_seconds:
+                break
+            archive.sleep(_TICK)
+        self._on_arrival(len(expectation.arrived), expectation.bytes)
+
+
+def _plan(
+    missing: set[str], announced: Mapping[str, InstanceAnswer], *, whole_study: bool
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield (series, instances) to ask for: nothing and nothing for the whole study, no instances for a whole series."""
+    if whole_study and len(missing) == len(announced):
+        yield "", []
+        return
+    by_series: dict[str, list[str]] = defaultdict(list)
+    sizes: dict[str, int] = defaultdict(int)
+    for sop_uid, one in sorted(announced.items()):
+        sizes[one.series_uid] += 1
+        if sop_uid in missing:
+            by_series[one.series_uid].append(sop_uid)
+    for series_uid, sop_uids in by_series.items():
+        if len(sop_uids) == sizes[series_uid]:
+            yield series_uid, []
+            continue
+        for start in range(0, len(sop_uids), _UIDS_PER_MOVE):
+            yield series_uid, sop_uids[start : start + _UIDS_PER_MOVE]
+
+
+def _is_patient(identity: Identity, mrn: str) -> bool:
+    codec = ids.codec(identity.character_set)
+    return is_patient(identity.patient_id.decode(codec, "backslashreplace"), mrn)
