@@ -11,6 +11,7 @@ import pytest
 from tests.services.azurite import Azurite
 from tests.services.certificates import Authority
 from tests.services.dcmqrscp import Dcmqrscp
+from tests.services.key_vault import KeyVault
 from tests.services.orthanc import Orthanc, Peer
 from tests.services.postgresql import Postgresql
 from tests.services.process import free_port
@@ -134,3 +135,11 @@ def prefect_server() -> Iterator[None]:
     with prefect_test_harness(server_startup_timeout=90):
         register_block_types()
         yield
+
+
+@pytest.fixture
+def key_vault(authority: Authority) -> Iterator[KeyVault]:
+    """A running, empty key vault with its Entra tenant."""
+    vault = KeyVault(authority)
+    yield vault
+    vault.stop()
