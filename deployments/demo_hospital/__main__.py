@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from deployments.demo_hospital.archive import ArchiveServer, Destination
 from deployments.demo_hospital.hospital import PRIMARY_AE, SECONDARY_AE, build_hospital
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if not (options.folder / "archives").is_dir():
         parser.error(f"{options.folder} holds no hospital; build one first")
-    return _serve(options)
+    _serve(options)
 
 
 def _destination(text: str) -> Destination:
@@ -60,7 +62,7 @@ def _stop_after_input(stop: threading.Event) -> None:
     stop.set()
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _serve(options: argparse.Namespace) -> NoReturn:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -86,7 +88,8 @@ def _serve(options: argparse.Namespace) -> int:
             ports[name] = running.enter_context(server).port
         print(json.dumps(ports), flush=True)
         stop.wait()
-    return 0
+        # There is nothing to save, and an orderly end would wait for every peer that is still connected.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -36,10 +36,12 @@ class Case(StrEnum):
     ONE_TRUNCATED = "one_truncated"  # one of several
     NA_ACCESSION = "na_accession"  # its accession number really is "NA"
     TWO_ROWS = "two_rows"  # two procedures, one study
+    BYSTANDER = "bystander"  # in the archive, but no extract asks for it: whoever asks too broadly gets it
+    NA_BYSTANDER = "na_bystander"  # the same, and its accession number is "NA", too
 
 
 _C = Case
-#: Patient, modality, case, extract. Patients who are asked for in both extracts keep one pseudonym and one date shift.
+#: Patient, modality, case, extract (0: none). Who is asked for in both extracts keeps one pseudonym and one date shift.
 _STUDIES: Final[tuple[tuple[int, str, Case, int], ...]] = (
     *((patient, "CR", _C.ORDINARY, 1) for patient in (0, 1, 2, 3, 4, 7, 8, 9, 10)),
     (5, "CR", _C.ACCESSION_ONLY, 1),
@@ -70,6 +72,8 @@ _STUDIES: Final[tuple[tuple[int, str, Case, int], ...]] = (
     *((patient, "US", _C.ORDINARY, 2) for patient in (8, 9, 10, 31, 32, 37)),
     (20, "MG", _C.FOREIGN_MODALITY, 2),
     (21, "NM", _C.FOREIGN_MODALITY, 2),
+    *((patient, "MR", _C.BYSTANDER, 0) for patient in (5, 13, 33)),
+    (11, "MR", _C.NA_BYSTANDER, 0),
 )
 #: Patients by what the opt-out answer and the patient record know of them.
 OPTED_OUT: Final = frozenset({7, 17})
@@ -88,7 +92,7 @@ _EXAMS: Final = {
 
 @dataclass(frozen=True)
 class Study:
-    """One study as the hospital's systems have it. ``asked_uid`` and ``procedures`` are what the extract says."""
+    """One study as the hospital's systems have it; ``asked_uid`` and ``procedures`` are what an extract says."""
 
     number: int
     patient: Patient
@@ -122,8 +126,9 @@ def plan(population: Population, *, seed: int, today: date) -> tuple[Study, ...]
     procedure = FIRST_PROCEDURE
     studies = []
     for number, (patient, modality, case, extract) in enumerate(_STUDIES):
-        procedures = (procedure, procedure + 1) if case is _C.TWO_ROWS else (procedure,)
-        procedure += len(procedures)
+        rows = 2 if case is _C.TWO_ROWS else min(extract, 1)
+        procedures = tuple(range(procedure, procedure + rows))
+        procedure += rows
         days_ago = rng.randrange(20, 200) if extract == 2 else rng.randrange(230, 900)
         uid = _uid(seed, "study", number)
         asked = {_C.ACCESSION_ONLY: "", _C.OTHER_UID: _uid(seed, "before the migration", number)}.get(case, uid)
@@ -137,7 +142,9 @@ def plan(population: Population, *, seed: int, today: date) -> tuple[Study, ...]
                 extract=extract,
                 day=today - timedelta(days=days_ago),
                 time=f"{rng.randrange(8, 19):02d}{rng.randrange(60):02d}{rng.randrange(60):02d}",
-                accession="NA" if case is _C.NA_ACCESSION else f"RSG{7_130_048_000 + number * 97 + rng.randrange(90)}",
+                accession="NA"
+                if case in {_C.NA_ACCESSION, _C.NA_BYSTANDER}
+                else f"RSG{7_130_048_000 + number * 97 + rng.randrange(90)}",
                 uid=uid,
                 asked_uid=asked,
                 procedures=procedures,

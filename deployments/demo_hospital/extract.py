@@ -65,7 +65,6 @@ def write_extract(folder: Path, studies: Sequence[Study], *, number: int, seed: 
     batched = number == 2
     people = {study.patient.person_id: study.patient for study in studies}
     patients = [people[person] for person in sorted(people)]
-    rng = random.Random(f"{seed}:extract:{number}")
     procedures = [_procedure(study, at, batched) for study in studies for at in range(len(study.procedures))]
     links = [_link(study, at, batched) for study in studies for at in range(len(study.procedures))]
     person_links = [_person_link(patient, batched) for patient in patients]
@@ -80,9 +79,9 @@ def write_extract(folder: Path, studies: Sequence[Study], *, number: int, seed: 
         "PERSON": [_person(patient) for patient in patients],
         "PROCEDURE_OCCURRENCE": procedures,
         "VISIT_OCCURRENCE": [_visit(study) for study in studies],
-        "MEASUREMENT": [row for study in studies for row in _measurements(study, rng)],
-        "OBSERVATION": [_observation(patient, rng, today) for patient in patients],
-        "CONDITION_OCCURRENCE": [_condition(study, rng) for study in studies],
+        "MEASUREMENT": [row for study in studies for row in _measurements(study, seed)],
+        "OBSERVATION": [_observation(patient, seed, today) for patient in patients],
+        "CONDITION_OCCURRENCE": [_condition(study, seed) for study in studies],
     }
     for tables, place in ((private, folder / "private"), (public, folder / "public" / "omop")):
         for name, rows in tables.items():
@@ -222,7 +221,8 @@ def _visit(study: Study) -> Row:
     }
 
 
-def _measurements(study: Study, rng: random.Random) -> list[Row]:
+def _measurements(study: Study, seed: int) -> list[Row]:
+    rng = random.Random(f"{seed}:measurements:{study.number}")
     return [
         {
             "measurement_id": 4_400_000 + study.number * 10 + at,
@@ -240,7 +240,9 @@ def _measurements(study: Study, rng: random.Random) -> list[Row]:
     ]
 
 
-def _observation(patient: Patient, rng: random.Random, today: date) -> Row:
+def _observation(patient: Patient, seed: int, today: date) -> Row:
+    # By patient, not by extract: who is in both deliveries has the same row in both.
+    rng = random.Random(f"{seed}:observation:{patient.person_id}")
     concept, text = rng.choice(_OBSERVATIONS)
     return {
         "observation_id": patient.person_id + 5_500_000,
@@ -253,7 +255,8 @@ def _observation(patient: Patient, rng: random.Random, today: date) -> Row:
     }
 
 
-def _condition(study: Study, rng: random.Random) -> Row:
+def _condition(study: Study, seed: int) -> Row:
+    rng = random.Random(f"{seed}:condition:{study.number}")
     concept, text = rng.choice(_CONDITIONS)
     return {
         "condition_occurrence_id": 6_600_000 + study.number,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +18,7 @@ from pydicom import dcmwrite
 
 from deployments.demo_hospital import casebook
 from deployments.demo_hospital.casebook import Case, Study, plan
+from deployments.demo_hospital.expectations import Expected, expected_of
 from deployments.demo_hospital.extract import BAD_ROWS, write_extract
 from deployments.demo_hospital.headers import SERIALS, SOURCE_AE, STATIONS, gmc_number
 from deployments.demo_hospital.instances import instances
@@ -32,7 +31,8 @@ from deployments.demo_hospital.population import (
     Population,
     populate,
 )
-from safelight.errors import ConfigurationError
+from deployments.demo_hospital.record import write_csv, write_record
+from deployments.demo_hospital.serving import running
 from safelight.model import Reason, RequestState
 
 if TYPE_CHECKING:
@@ -40,32 +40,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 #: Raised whenever the same seed and day give other files than before.
-VERSION: Final = 1
+VERSION: Final = 2
 PRIMARY_AE: Final = "DEMOPACS"
 SECONDARY_AE: Final = "DEMOVNA"
 PROJECT: Final = "demo-hospital"
 _MARKER: Final = "hospital.json"
 _OWN_FOLDERS: Final = ("archives", "deliveries", "record", "opt-out", "csv")
-_CSV_COLUMNS: Final = (
-    "procedure_id",
-    "mrn",
-    "accession_number",
-    "project_name",
-    "extract_generated_timestamp",
-    "study_date",
-    "study_uid",
-    "participant_id",
-    "series_uid",
-)
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What must become of a request. ``set_aside`` counts its instances that are left out, by reason."""
-
-    state: RequestState
-    reason: Reason | None = None
-    set_aside: dict[Reason, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,12 +103,17 @@ class Hospital:
     @cached_property
     def studies(self) -> tuple[Study, ...]:
         """All studies that the extracts ask for."""
+        return tuple(study for study in self._all_studies if study.extract)
+
+    @cached_property
+    def _all_studies(self) -> tuple[Study, ...]:
         return plan(self.population, seed=self.seed, today=self.day)
 
     @cached_property
     def expected(self) -> dict[int, Expected]:
         """The outcome of each request that is entered, by procedure_occurrence_id."""
-        return {study.procedures[0]: _expected(study, self.contents["filtered"]) for study in self.studies}
+        filtered = self.contents["filtered"]
+        return {s.procedures[0]: expected_of(s, filtered=filtered.get(str(s.number), 0)) for s in self.studies}
 
     @property
     def expected_rows(self) -> dict[Reason, int]:
@@ -150,7 +135,7 @@ class Hospital:
             found |= patient.canaries()
         for clinician in self.population.staff:
             found |= {clinician.surname, clinician.given, clinician.surname.upper(), str(gmc_number(clinician))}
-        for study in self.studies:
+        for study in self._all_studies:
             found |= {study.uid, study.asked_uid, study.accession, f"ADM{study.accession[-6:]}7"}
         return sorted(text for text in found if len(text) >= 5)
 
@@ -190,20 +175,10 @@ class Hospital:
         for client in (receiver_ae_title, *clients):
             command += ["--client", client]
         root = Path(__file__).resolve().parents[2]
-        with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-            try:
-                line = server.stdout.readline() if server.stdout else ""
-                if not line:
-                    raise ConfigurationError(
-                        "The demo hospital's archives did not start.",
-                        remedy="See what 'python -m deployments.demo_hospital serve FOLDER' says.",
-                    )
-                ports = json.loads(line)
-                self.primary = ArchiveAddress(PRIMARY_AE, "127.0.0.1", ports["primary"])
-                self.secondary = ArchiveAddress(SECONDARY_AE, "127.0.0.1", ports["secondary"])
-                yield self
-            finally:
-                server.terminate()
+        with running(command, cwd=root) as ports:
+            self.primary = ArchiveAddress(PRIMARY_AE, "127.0.0.1", ports["primary"])
+            self.secondary = ArchiveAddress(SECONDARY_AE, "127.0.0.1", ports["secondary"])
+            yield self
 
 
 def build_hospital(folder: Path, *, seed: int, today: date, scale: float = 1.0) -> Hospital:
@@ -231,11 +206,11 @@ def build_hospital(folder: Path, *, seed: int, today: date, scale: float = 1.0) 
     population = _people(seed, today)
     studies = plan(population, seed=seed, today=today)
     contents = _write_archives(folder / "archives", studies, seed=seed, scale=scale)
-    _write_record(folder, population, today)
+    write_record(folder, population, today)
     for number in (1, 2):
         chosen = [study for study in studies if study.extract == number]
         write_extract(folder / "deliveries" / f"extract-{number}", chosen, number=number, seed=seed, today=today)
-    _write_csv(folder / "csv" / "cohort.csv", studies, today)
+    write_csv(folder / "csv" / "cohort.csv", studies, project=PROJECT, today=today)
     # Written last and in one step: whoever finds it finds everything.
     part = marker.with_suffix(".part")
     part.write_text(json.dumps({"made_from": wanted, "day": today.isoformat(), "contents": contents}), encoding="utf-8")
@@ -281,71 +256,3 @@ def _write_archives(folder: Path, studies: tuple[Study, ...], *, seed: int, scal
         "uids": sorted(uids),
         "filtered": {str(number): some for number, some in sorted(filtered.items()) if some},
     }
-
-
-def _write_record(folder: Path, population: Population, today: date) -> None:
-    """Write the patient record, the site, and the opt-out answer: a number a line, trailing comma, LF (NHS MESH)."""
-    recorded = [patient for patient in population.patients if patient.recorded]
-    lines = [json.dumps(patient.record(), ensure_ascii=False) for patient in recorded]
-    (folder / "record" / "patients.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    site = json.dumps(population.site(), ensure_ascii=False, indent=1)
-    (folder / "record" / "site.json").write_text(site + "\n", encoding="utf-8")
-    allowed = sorted(patient.nhs_number for patient in population.patients if patient.opted_in)
-    answer = folder / "opt-out" / f"opt-out-{today:%Y%m%d}.dat"
-    answer.write_text("".join(f"{number},\n" for number in allowed), encoding="ascii")
-
-
-def _write_csv(path: Path, studies: tuple[Study, ...], today: date) -> None:
-    def row(study: Study, **changes: str) -> dict[str, str]:
-        usual = (
-            str(study.procedures[0]),
-            study.patient.mrn,
-            study.accession,
-            PROJECT,
-            f"{today - timedelta(days=1)}T02:15:00Z",
-            study.day.isoformat(),
-            study.uid,
-            "",
-            "",
-        )
-        return dict(zip(_CSV_COLUMNS, usual, strict=True)) | changes
-
-    two = next(study for study in studies if study.case is Case.LOCALISER)
-    first, second, third = studies[:3]
-    rows = [
-        row(two, series_uid=two.uid_of("series", 1)),
-        row(two, series_uid=two.uid_of("series", 2)),
-        row(first),
-        row(second, study_date="31/02/2024"),
-        row(third, procedure_id="12a"),
-        row(first, mrn=""),
-        row(second, accession_number="NA", study_uid="", study_date=second.day.isoformat()),
-        row(third, project_name="another-project"),
-    ]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\r\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _expected(study: Study, filtered: dict[str, int]) -> Expected:
-    patient = study.patient
-    if not patient.recorded or not patient.numbered:
-        return Expected(RequestState.OPTED_OUT, Reason.NO_NHS_NUMBER)
-    if not patient.opted_in:
-        return Expected(RequestState.OPTED_OUT, Reason.NOT_ON_OPT_OUT_LIST)
-    ends = {
-        Case.NOT_IN_ANY_ARCHIVE: (RequestState.NOT_FOUND, Reason.NOT_IN_ANY_ARCHIVE),
-        Case.FOREIGN_MODALITY: (RequestState.REJECTED, Reason.MODALITY_NOT_ALLOWED),
-        Case.BURNED_IN: (RequestState.REJECTED, Reason.BURNED_IN),
-        Case.SECONDARY_CAPTURE: (RequestState.REJECTED, Reason.BURNED_IN),
-        Case.TRUNCATED: (RequestState.QUARANTINED, Reason.TRUNCATED),
-    }
-    if study.case in ends:
-        state, reason = ends[study.case]
-        return Expected(state, reason, {} if state is RequestState.NOT_FOUND else {reason: 1})
-    aside = {
-        Case.LOCALISER: {Reason.SERIES_FILTERED: filtered.get(str(study.number), 0)},
-        Case.ONE_TRUNCATED: {Reason.TRUNCATED: 1},
-    }
-    return Expected(RequestState.EXPORTED, None, aside.get(study.case, {}))

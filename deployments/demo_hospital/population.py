@@ -33,6 +33,8 @@ _ROLES: Final = (
     "ST4 Radiology",
     "Reporting Radiographer",
 )
+#: Patients whose age in years is not drawn: one whose age alone would identify, and a child.
+_AGES: Final = {9: 94, 23: 8}
 _NAMES: Final = tomllib.loads((Path(__file__).parent / "names.toml").read_text(encoding="utf-8"))
 
 
@@ -181,9 +183,9 @@ def _patient(
     sex = "FM"[index % 2]
     previous, place = _NAMES["surname"]["previous"], _NAMES["place"]
     first = given[sex][index // 2]
-    # Not on 1 January: a floored birth date must not look like an original one.
-    born = today.replace(month=1, day=2) - timedelta(days=rng.randrange(22 * 365, 84 * 365))
+    born = today - timedelta(days=_AGES.get(index, rng.randrange(22, 84)) * 365 + rng.randrange(30, 330))
     if (born.month, born.day) == (1, 1):
+        # A floored birth date must not look like an original one.
         born += timedelta(days=40)
     number = 104_000 + index * 131 + rng.randrange(100)
     return Patient(
