@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="safelight demo", description=__doc__)
     parser.add_argument("--folder", type=Path, default=CHECKOUT / "demo", help="where everything is put (default: ./demo)")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of the synthetic hospital")
+    parser.add_argument("--scale", type=float, default=1.0, help="size of the generated images (1: as a scanner makes them)")
     parser.add_argument("--fresh", action="store_true", help="delete what an earlier demo left in the folder first")
     parser.add_argument("--serve", action="store_true", help="only keep the hospital up, for a Prefect server beside it")
     options = parser.parse_args(arguments)
@@ -59,7 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     try:
         with console.status("Building the demo hospital (synthetic patients, seeded) ..."):
-            hospital = build_hospital(folder / "hospital", seed=options.seed, today=datetime.now(UTC).date())
+            hospital = build_hospital(
+                folder / "hospital", seed=options.seed, today=datetime.now(UTC).date(), scale=options.scale
+            )
         console.print(f"Demo hospital: {hospital.describe()}")
         with _receiver_port() as port, hospital.start(receiver_ae_title="SAFELIGHT", receiver_port=port):
             console.print("Archives are up on loopback: C-ECHO, C-FIND, C-MOVE, C-GET.")

@@ -30,7 +30,12 @@ def search(folder: Path, canaries: Iterable[str]) -> list[Hit]:
     """Look for each canary in file names and in every byte of every file, in parquet values, and in UTF-16 and base64."""
     wanted = sorted({canary for canary in canaries if len(canary) >= 5})
     assert len(wanted) > 100, "too few canaries to prove anything"
-    return [*_in_names(folder, wanted), *_in_bytes(folder, wanted), *_in_parquet(folder, wanted), *_in_wide_text(folder, wanted)]
+    return [
+        *_in_names(folder, wanted),
+        *_in_bytes(folder, wanted),
+        *_in_parquet(folder, wanted),
+        *_in_wide_text(folder, wanted),
+    ]
 
 
 def _in_names(folder: Path, wanted: list[str]) -> Iterator[Hit]:

@@ -20,7 +20,7 @@ SET_ASIDE: Final = 1
 WRONG_USE: Final = 2
 TRY_AGAIN: Final = 3
 MODULES: Final = sorted(
-    info.name for info in pkgutil.iter_modules(safelight.cli.__path__) if info.name != "main" and info.name[0] != "_"
+    info.name for info in pkgutil.iter_modules(safelight.cli.__path__) if info.name != "main" and not info.name.startswith("_")
 )
 
 
