@@ -1,0 +1,100 @@
+"""The Basic Application Level Confidentiality Profile of PS3.15 with its options, as an allow-list.
+
+Every attribute that some storage class knows and table E.1-1 leaves alone is kept; the table's rows become operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from safelight.dicom.address import Address, keyword_of
+from safelight.dicom.misfit import OWNED, misfit
+from safelight.dicom.standard import attributes, confidentiality
+from safelight.operation import (
+    CleanText,
+    DateShift,
+    Empty,
+    Fixed,
+    Keep,
+    NumRange,
+    Operation,
+    Remove,
+    SecureHash,
+    Uid,
+)
+
+#: Options that need the pixels or the content items understood; they are not selectable.
+UNSUPPORTED: Final = frozenset({"clean_pixel_data", "clean_recognizable_visual_features", "clean_graphics"})
+#: Dummy values by VR, legal everywhere (PS3.15 E.1.1: "consistent with the VR").
+DUMMIES: Final[dict[str, str | int]] = {
+    "AE": "ANON", "AS": "000Y", "CS": "ANON", "DA": "19000101", "DS": "0", "DT": "19000101000000", "FD": 0, "FL": 0,
+    "IS": "0", "LO": "Removed", "LT": "Removed", "PN": "ANON", "SH": "Removed", "SL": 0, "SS": 0, "ST": "Removed",
+    "TM": "000000", "UC": "Removed", "UL": 0, "US": 0, "UT": "Removed", "UR": "urn:removed",
+}  # fmt: skip
+_EXCLUSIVE: Final = ("retain_longitudinal_full_dates", "retain_longitudinal_modified_dates")
+
+
+def basic_rules(options: Iterable[str]) -> dict[Address, Operation]:
+    """Return the rules of the Basic Profile with these options (names as in table E.1-1's columns).
+
+    Raises:
+        ValueError: options that exclude each other, or that need what the engine does not do.
+    """
+    chosen = tuple(options)
+    for name in chosen:
+        if name in UNSUPPORTED:
+            raise ValueError(f"The option '{name}' is not available: it changes pixels or graphics.")
+    if set(_EXCLUSIVE) <= set(chosen):
+        raise ValueError("Dates are either kept in full or modified: choose one of the two options.")
+    table = confidentiality()
+    rules: dict[Address, Operation] = {}
+    for tag in sorted(attributes() | set(table)):
+        address = Address(tag)
+        vr = address.vr()
+        if not vr or keyword_of(tag) in OWNED or not 8 <= tag >> 16 < 0x7FE0 or (tag >> 16) & 0xFF00 in (0x5000, 0x6000):
+            continue
+        row = table.get(tag)
+        operation = Keep() if row is None else _operation(_action(row.action, row.options, chosen), vr, address)
+        if row is None and vr == "UI" and not keyword_of(tag).endswith("ClassUID"):
+            # Instance references that the table does not list still have to resolve.
+            operation = Uid()
+        if operation is not None and misfit(address, operation) is None:
+            rules[address] = operation
+    return rules
+
+
+def _action(basic: str, options: dict[str, str], chosen: tuple[str, ...]) -> str:
+    found = [options[name] for name in chosen if name in options]
+    if "K" in found:
+        return "K"
+    if "C" in found:
+        return "C"
+    return basic.rstrip("*")
+
+
+def _operation(action: str, vr: str, address: Address) -> Operation | None:
+    if action == "K":
+        if address.vr() == "AS":
+            return NumRange(max=90, reason="ages from 90 on are one class")
+        return Keep(reason="retained by option")
+    if action == "C":
+        if vr in {"DA", "DT"}:
+            return DateShift()
+        if vr == "TM":
+            return Keep(reason="the time of day does not change with the day")
+        if vr in {"LO", "LT", "SH", "ST", "UC", "UT"}:
+            return CleanText()
+        return Keep(reason="its items follow the same rules") if vr == "SQ" else Remove()
+    # Of the choices that depend on the attribute's type, the strongest that every class allows (PS3.15 E.1.1, note).
+    if action.startswith("U") or action.endswith("U"):
+        return Uid() if vr == "UI" else Remove()
+    if action in {"X", "X/Z"}:
+        return Empty() if action == "X/Z" else Remove()
+    if vr == "SQ":
+        return Empty() if action in {"Z", "Z/D", "X/Z/D"} else Remove()
+    if action == "Z":
+        return SecureHash() if keyword_of(address.tag) == "PatientID" else Empty()
+    return Fixed(value=DUMMIES[vr]) if vr in DUMMIES else Remove()
+
+

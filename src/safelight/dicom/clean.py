@@ -1,0 +1,93 @@
+"""``clean-text`` on DICOM elements: short texts keep words of a closed vocabulary, long ones go to the report de-identifier."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from safelight.dicom.charset import decode
+from safelight.dicom.program import State
+from safelight.errors import SafelightError
+from safelight.model import KnownIdentifiers
+
+#: Text, what is known of the patient, the date shift in days -> clean text. Raises StudyRejected when it can't be cleaned.
+CleanText = Callable[[str, KnownIdentifiers | None, int], str]
+#: A text up to this length is a label: its words are checked one by one.
+SHORT: Final = 128
+#: Digits with separators among them: telephone, record and health service numbers, dates.
+_NUMBER = re.compile(r"\d(?:[ ./:-]{0,2}\d)*")
+_MOST_DIGITS: Final = 4
+_TOKEN = re.compile(r"[^\W_]+|[^\w]|_")
+_COMPOUND = re.compile(r"(\d{0,3})([a-z]*)(\d{0,3})")
+_JOINERS: Final = frozenset("-+/&.,:()_*% ")
+
+
+class TextCleaner:
+    """Cleans the texts of one instance at a time.
+
+    Args:
+        words: the closed vocabulary, casefolded.
+        clean_text: the report de-identifier for longer texts; without it they are removed.
+    """
+
+    def __init__(self, words: frozenset[str], clean_text: CleanText | None) -> None:
+        self._words = words
+        self._clean_text = clean_text
+        self._names: frozenset[str] = frozenset()
+        self._known: KnownIdentifiers | None = None
+
+    @property
+    def known(self) -> KnownIdentifiers | None:
+        """What is known of the patient whose instance is in hand."""
+        return self._known
+
+    @known.setter
+    def known(self, known: KnownIdentifiers | None) -> None:
+        if known is self._known:
+            return
+        self._known = known
+        names = (known.given, known.middle, known.surname, known.previous_surname, known.preferred, known.referrer) if known else ()
+        parts = [part for name in (*names, *(known.other_names if known else ())) for part in re.split(r"\W+", name)]
+        self._names = frozenset(part.casefold() for part in parts if part)
+
+    def clean(self, raw: bytes, state: State) -> bytes | None:
+        """Return the clean text as ASCII, or None where nothing of it may stay."""
+        text = decode(raw, state.charset).strip(" \0")
+        if not text:
+            return b""
+        if len(text) <= SHORT:
+            return self.label(text).encode("ascii") or None
+        if self._clean_text is None or state.days is None:
+            return None
+        try:
+            clean = self._clean_text(text, self._known, state.days)
+        except SafelightError:
+            return None
+        return clean.encode("ascii", "replace") or None
+
+    def label(self, text: str) -> str:
+        """Return the words of the vocabulary and short numbers, as they stood; everything else goes.
+
+        A number of more than four digits goes with its separators, and so does a word that is a name of the patient.
+        """
+        text = _NUMBER.sub(lambda match: match[0] if sum(map(str.isdigit, match[0])) <= _MOST_DIGITS else " ", text)
+        kept: list[str] = []
+        for token in _TOKEN.findall(text):
+            if token in _JOINERS:
+                if kept and not (token == " " and kept[-1] == " "):
+                    kept.append(token)
+            elif self._allowed(token.casefold()):
+                kept.append(token)
+        # What joined a word that went joins nothing.
+        return re.sub(r"(?:(?<= )|^)[-+/&.,:()_*%]+(?= |$)", "", "".join(kept)).strip("-/&.,:_* ")
+
+    def _allowed(self, token: str) -> bool:
+        if not token.isascii() or token in self._names:
+            return False
+        if token in self._words:
+            return True
+        match = _COMPOUND.fullmatch(token)
+        if match is None or not (match[1] or match[3]):
+            return False
+        return not match[2] or (match[2] in self._words and match[2] not in self._names)

@@ -1,0 +1,136 @@
+"""Takes comments and application data out of compressed frames without touching what the decoder reads.
+
+JPEG and JPEG-LS: COM and APPn segments (ITU-T T.81 B.2.4, T.87). JPEG 2000: COM segments of the main header and of
+tile-parts (ISO/IEC 15444-1 A.9.2). Whatever follows the end of the code stream goes too.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from safelight.errors import StudyRejected
+from safelight.model import Reason
+
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+_U16 = struct.Struct(">H").unpack_from
+_U32 = struct.Struct(">I").unpack_from
+
+
+def strip_jpeg(data: bytes) -> bytes:
+    """Return a JPEG or JPEG-LS code stream without COM and APPn segments and without anything after its end.
+
+    Adobe's APP14 stays: it says how colours are transformed. Its length is fixed, so nothing else fits in it.
+
+    Raises:
+        StudyRejected: not a code stream, or cut off.
+    """
+    if data[:2] != b"\xff\xd8":
+        raise StudyRejected(Reason.PIXEL_DATA)
+    out = [b"\xff\xd8"]
+    pos = 2
+    have = len(data)
+    while True:
+        if pos + 2 > have or data[pos] != 0xFF:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        while pos + 1 < have and data[pos + 1] == 0xFF:
+            pos += 1
+        if pos + 2 > have:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        code = data[pos + 1]
+        if code == 0xD9:
+            out.append(b"\xff\xd9")
+            return b"".join(out)
+        if code in (0x01, 0xD8) or 0xD0 <= code <= 0xD7 or pos + 4 > have:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        stop = pos + 2 + _U16(data, pos + 2)[0]
+        if stop < pos + 4 or stop > have:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        segment = data[pos:stop]
+        if not (code == 0xFE or 0xE0 <= code <= 0xEF) or (code == 0xEE and len(segment) == 16 and segment[4:9] == b"Adobe"):
+            out.append(segment)
+        pos = stop
+        if code == 0xDA:
+            # Entropy-coded data runs to the next marker. JPEG-LS stuffs a bit, so there any code below 0x80 is data.
+            end = _entropy_end(data, pos)
+            out.append(data[pos:end])
+            pos = end
+
+
+def _entropy_end(data: bytes, pos: int) -> int:
+    while True:
+        match = _MARKER.search(data, pos)
+        if match is None:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        if data[match.end() - 1] >= 0x80:
+            return match.start()
+        pos = match.end()
+
+
+def strip_jpeg2000(data: bytes) -> bytes:
+    """Return a JPEG 2000 (or HTJ2K) code stream without COM segments and without anything after its end.
+
+    Raises:
+        StudyRejected: not a bare code stream (a JP2 file has boxes), or cut off, or its tile-part lengths are listed
+            elsewhere while a comment stands in a tile-part.
+    """
+    if data[:4] != b"\xff\x4f\xff\x51":
+        raise StudyRejected(Reason.PIXEL_DATA)
+    out = [b"\xff\x4f"]
+    pos, listed = _segments(data, 2, 0xFF90, out)
+    while True:
+        if pos + 2 > len(data):
+            raise StudyRejected(Reason.PIXEL_DATA)
+        marker = _U16(data, pos)[0]
+        if marker == 0xFFD9:
+            out.append(b"\xff\xd9")
+            return b"".join(out)
+        if marker != 0xFF90 or pos + 12 > len(data):
+            raise StudyRejected(Reason.PIXEL_DATA)
+        size = _U32(data, pos + 6)[0]
+        # Psot 0: the last tile-part runs to the end of the code stream.
+        stop = pos + size if size else data.rfind(b"\xff\xd9")
+        if stop > len(data) or stop < pos + 14:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        header: list[bytes] = []
+        body, _ = _segments(data, pos + 12, 0xFF93, header)
+        kept = b"".join(header)
+        removed = body - (pos + 12) - len(kept)
+        if removed and listed:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        new_size = struct.pack(">I", size - removed if size else 0)
+        out.append(data[pos : pos + 6] + new_size + data[pos + 10 : pos + 12] + kept + data[body:stop])
+        pos = stop
+
+
+def _segments(data: bytes, pos: int, until: int, out: list[bytes]) -> tuple[int, bool]:
+    """Copy segments other than COM to ``out`` up to a marker; return its offset, and whether a TLM was among them."""
+    listed = False
+    while True:
+        if pos + 4 > len(data):
+            raise StudyRejected(Reason.PIXEL_DATA)
+        marker = _U16(data, pos)[0]
+        if marker == until:
+            return pos, listed
+        stop = pos + 2 + _U16(data, pos + 2)[0]
+        if marker < 0xFF00 or stop > len(data) or stop < pos + 4:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        if marker != 0xFF64:
+            out.append(data[pos:stop])
+        listed = listed or marker == 0xFF55
+        pos = stop
+
+
+def trim_rle(data: bytes) -> bytes:
+    """Return an RLE frame after checking its header (PS3.5 G.5); unused offsets must be zero.
+
+    Raises:
+        StudyRejected: the header makes no sense.
+    """
+    if len(data) < 64:
+        raise StudyRejected(Reason.PIXEL_DATA)
+    count, *offsets = struct.unpack_from("<16I", data)
+    used = offsets[:count]
+    if not 1 <= count <= 15 or used[0] != 64 or any(offsets[count:]) or used != sorted(used) or used[-1] >= len(data):
+        raise StudyRejected(Reason.PIXEL_DATA)
+    return data

@@ -1,0 +1,306 @@
+"""What becomes of one element and of one sequence: the slower paths of the byte loop, and all of it inside items."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from safelight.dicom.charset import declared
+from safelight.dicom.program import (
+    CHANGE,
+    CHARSET,
+    CONSTANT,
+    KEEP_NOTED,
+    NOTED,
+    PIXELS,
+    SEQUENCE,
+    Program,
+    State,
+    Step,
+)
+from safelight.dicom.skip import MORE, UNDEFINED, skip_undefined
+from safelight.dicom.values import element
+from safelight.dicom.vr import ALL, CHARSET_TEXT, LONG_HEADER, TEXT
+from safelight.errors import StudyRejected
+from safelight.model import Reason
+
+MAX_DEPTH: Final = 64
+#: Values remembered per element; then the memory starts anew, so a worker's size does not grow with its batch.
+REMEMBERED: Final = 4096
+ITEM: Final = 0xFFFEE000
+ITEM_END: Final = 0xFFFEE00D
+SEQUENCE_END: Final = 0xFFFEE0DD
+_ITEM_HEAD: Final = b"\xfe\xff\x00\xe0"
+
+_EXPLICIT = struct.Struct("<HH2sH").unpack_from
+_IMPLICIT = struct.Struct("<HHI").unpack_from
+_LENGTH = struct.Struct("<I").unpack_from
+_U16 = struct.Struct("<H").unpack_from
+
+Creators = dict[int, tuple[str, int, list[bytes]]]
+
+
+class ElementStep:
+    """Carries out steps on single elements and sequences, and counts."""
+
+    def __init__(self, program: Program, state: State) -> None:
+        self._program = program
+        self._state = state
+        self.noted: dict[int, bytes] = {}
+        self.kept = 0
+        self.changed = 0
+        self.removed = 0
+        #: bits of the options of PS3.15 E.3 that were taken up in this instance
+        self.options = 0
+        #: whether any date was shifted
+        self.dated = False
+
+    def _good(self, step: Step, raw: bytes) -> bool:
+        """Tell whether a kept value may stand as it is, and remember it if that is always so."""
+        check = step.detail.check
+        if check is None:
+            return True
+        if check(raw) is not raw:
+            return False
+        if not raw.isascii() or b"\x1b" in raw:
+            # Bytes beyond ASCII mean something only under a character set that is declared and known.
+            return step.vr not in CHARSET_TEXT or self._state.charset is not None
+        known = step.known
+        if known is not None:
+            if len(known) >= REMEMBERED:
+                known.clear()
+            if len(raw) <= 256:
+                known.add(raw)
+        return True
+
+    def _constant(self, step: Step) -> bytes:
+        self.changed += 1
+        return step.detail.constant
+
+    def _gone(self, step: Step) -> bytes:
+        self.removed += 1
+        return step.detail.fallback
+
+    def _element(self, step: Step, vr: bytes, raw: bytes) -> bytes:
+        """Return the encoded element that comes of a value, or nothing."""
+        kind = step.kind
+        detail = step.detail
+        state = self._state
+        if kind == NOTED:
+            if detail.tag == 0x00280103 and len(raw) == 2:
+                state.pixel_representation = _U16(raw)[0]
+            self.removed += 1
+            return b""
+        if kind == CONSTANT:
+            return self._constant(step)
+        actual = self._vr(step, vr, len(raw))
+        if actual is None:
+            return self._gone(step)
+        if kind == CHARSET:
+            state.charset = declared(raw)
+            if state.charset is None:
+                return self._gone(step)
+            self.kept += 1
+            return element(detail.tag, b"CS", raw)
+        if kind <= KEEP_NOTED:
+            return self._keep(step, actual, raw)
+        if detail.tag == 0x00080020:
+            digits = raw.strip(b" \0")[:4]
+            state.study_year = int(digits) if digits.isdigit() and len(digits) == 4 else None
+        new = self._act(step, raw)
+        return self._gone(step) if new is None else self._changed(step, actual, new)
+
+    def _changed(self, step: Step, vr: bytes, value: bytes) -> bytes:
+        self.changed += 1
+        self.options |= step.detail.option
+        if step.detail.dated and value:
+            self.dated = True
+        return element(step.detail.tag, vr, value)
+
+    def _act(self, step: Step, raw: bytes) -> bytes | None:
+        detail = step.detail
+        state = self._state
+        per = detail.per
+        if per == "instance":
+            return detail.act(raw, state)  # type: ignore[misc]  a CHANGE step has an act
+        key: object = raw
+        if per == "days":
+            key = (raw, state.days)
+        elif per == "year":
+            key = (raw, state.study_year)
+        elif per == "charset":
+            key = (raw, state.charset)
+        cache = detail.cache
+        if key in cache:
+            return cache[key]
+        new = detail.act(raw, state)  # type: ignore[misc]
+        if len(cache) >= REMEMBERED:
+            cache.clear()
+        if len(raw) <= 256:
+            cache[key] = new
+        return new
+
+    def _keep(self, step: Step, vr: bytes, raw: bytes) -> bytes:
+        detail = step.detail
+        if detail.tag == 0x00280103 and len(raw) == 2:
+            self._state.pixel_representation = _U16(raw)[0]
+        if detail.check is not None and raw:
+            fixed = detail.check(raw)
+            if fixed is None or not self._good(step, fixed):
+                return self._gone(step)
+            if fixed is not raw:
+                self.changed += 1
+                self.options |= detail.option
+                return element(detail.tag, vr, fixed)
+        elif detail.check is None and len(raw) & step.mask:
+            return self._gone(step)
+        self.kept += 1
+        self.options |= detail.option
+        return element(detail.tag, vr, raw)
+
+    def _vr(self, step: Step, vr: bytes, length: int) -> bytes | None:
+        """Return the VR to write, or None where the file's VR contradicts the dictionary's."""
+        vrs = step.detail.vrs
+        if vr in vrs:
+            return vr
+        if vr == b"":
+            if b"SS" in vrs and b"US" in vrs:
+                if b"OW" in vrs and length > 2 * 3:
+                    return b"OW"
+                return b"SS" if self._state.pixel_representation else b"US"
+            return step.vr
+        if step.kind == CHANGE and (vr in TEXT or vr == b"UN"):
+            return step.vr
+        # PS3.5 section 6.2.2: a value too long for the 16-bit length field of its VR is written as UN.
+        return step.vr if vr == b"UN" and length > 0xFFFE else None
+
+    def _private_step(self, group: int, number: int, creators: Creators, out: list[bytes]) -> Step | None:
+        """Return the step of a private element by its creator, and have the creator written."""
+        if number < 0x1000:
+            return None
+        block = creators.get(group << 8 | number >> 8)
+        if block is None:
+            return None
+        name, index, where = block
+        step = self._program.private.get((group, name, number & 0xFF))
+        if step is None:
+            return None
+        creator = element(group << 16 | number >> 8, b"LO", name.encode("latin-1"))
+        where[index] = creator
+        # The same offset can lie in any block, so the step's element number is this file's.
+        detail = step.detail
+        if detail.tag != group << 16 | number:
+            detail.tag = group << 16 | number
+        return step
+
+    # -- sequences
+
+    def _sequence(
+        self, step: Step, data: bytes, value: int, stop: int, vr: bytes, length: int, implicit: bool, depth: int
+    ) -> bytes:
+        if vr not in _SEQUENCE_VRS:
+            return self._gone(step)
+        if depth > MAX_DEPTH:
+            raise StudyRejected(Reason.NESTING_LIMIT)
+        if vr == b"UN":
+            implicit = True
+        items = step.detail.items or self._program.items
+        content: list[bytes] = []
+        pos = value
+        while pos < stop:
+            if pos + 8 > stop:
+                raise StudyRejected(Reason.MALFORMED)
+            group, number, size = _IMPLICIT(data, pos)
+            tag = group << 16 | number
+            pos += 8
+            if tag == SEQUENCE_END:
+                break
+            if tag != ITEM:
+                raise StudyRejected(Reason.MALFORMED)
+            if size != UNDEFINED and pos + size > stop:
+                raise StudyRejected(Reason.MALFORMED)
+            item, pos = self._item(items, data, pos, stop if size == UNDEFINED else pos + size, size, implicit, depth)
+            content.append(_ITEM_HEAD + struct.pack("<I", len(item)) + item)
+        body = b"".join(content)
+        self.kept += 1
+        return element(step.detail.tag, b"SQ", body)
+
+    def _item(
+        self, table: dict[int, Step], data: bytes, pos: int, end: int, size: int, implicit: bool, depth: int
+    ) -> tuple[bytes, int]:
+        """Return an item's new content, and the offset after the item."""
+        outer = self._state.charset
+        out: list[bytes] = []
+        creators: Creators = {}
+        private = self._program.private
+        last = run = -1
+        while pos < end:
+            if pos + 8 > end:
+                raise StudyRejected(Reason.MALFORMED)
+            if implicit:
+                group, number, length = _IMPLICIT(data, pos)
+                vr = b""
+                value = pos + 8
+            else:
+                group, number, vr, length = _EXPLICIT(data, pos)
+                value = pos + 8
+                if vr in LONG_HEADER:
+                    if pos + 12 > end:
+                        raise StudyRejected(Reason.MALFORMED)
+                    length = _LENGTH(data, value)[0]
+                    value = pos + 12
+            tag = group << 16 | number
+            if tag == ITEM_END and size == UNDEFINED:
+                break
+            if tag <= last:
+                raise StudyRejected(Reason.ELEMENT_ORDER)
+            last = tag
+            stop = value + length
+            step = table.get(tag)
+            if step is not None and stop <= end:
+                if (
+                    step.kind <= KEEP_NOTED
+                    and vr == step.vr
+                    and not length & step.mask
+                    and length <= step.limit
+                    and (step.known is None or data[value:stop] in step.known or self._good(step, data[value:stop]))
+                ):
+                    if run < 0:
+                        run = pos
+                    self.kept += 1
+                    self.options |= step.detail.option
+                    pos = stop
+                    continue
+            if run >= 0:
+                out.append(data[run:pos])
+                run = -1
+            if not implicit and vr not in ALL:
+                raise StudyRejected(Reason.MALFORMED)
+            if step is None and group & 1 and private:
+                step = self._private_step(group, number, creators, out)
+            if length == UNDEFINED:
+                stop = skip_undefined(data, value, implicit or vr == b"UN", MAX_DEPTH)
+                if stop == MORE:
+                    raise StudyRejected(Reason.MALFORMED)
+            if stop > end:
+                raise StudyRejected(Reason.MALFORMED)
+            if step is None:
+                self.removed += 1
+                if group & 1 and private and 0x10 <= number <= 0xFF and length <= 64:
+                    creators[group << 8 | number] = (data[value:stop].strip(b" \0").decode("latin-1"), len(out), out)
+                    out.append(b"")
+            elif step.kind == SEQUENCE:
+                out.append(self._sequence(step, data, value, stop, vr, length, implicit, depth + 1))
+            elif length == UNDEFINED or step.kind == PIXELS:
+                self.removed += 1
+            else:
+                out.append(self._element(step, vr, data[value:stop]))
+            pos = stop
+        if run >= 0:
+            out.append(data[run:pos])
+        self._state.charset = outer
+        return b"".join(out), pos + 8 if size == UNDEFINED else pos
+
+
+_SEQUENCE_VRS: Final = frozenset((b"SQ", b"UN", b""))
+__all__ = ["SEQUENCE", "ElementStep"]

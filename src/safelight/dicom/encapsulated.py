@@ -1,0 +1,158 @@
+"""Pixel data of compressed instances: fragments rewritten one by one, offset tables rebuilt (PS3.5 A.4)."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from safelight.dicom.codestream import strip_jpeg, strip_jpeg2000, trim_rle
+from safelight.dicom.pixels import Layout, write_all
+from safelight.errors import StudyRejected
+from safelight.model import Reason
+
+_JPEG: Final = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70",
+                "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")  # fmt: skip
+_JPEG2000: Final = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.92", "1.2.840.10008.1.2.4.93",
+                    "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")  # fmt: skip
+RLE: Final = "1.2.840.10008.1.2.5"
+#: Encapsulated transfer syntaxes and how one frame of each is cleaned.
+SYNTAXES: Final[dict[str, Callable[[bytes], bytes]]] = {
+    **dict.fromkeys(_JPEG, strip_jpeg),
+    **dict.fromkeys(_JPEG2000, strip_jpeg2000),
+    RLE: trim_rle,
+}
+#: The largest frame that is held in memory; compressed frames are far smaller.
+MAX_FRAME: Final = 1 << 28
+_ITEM: Final = 0xE000FFFE
+_END: Final = 0xE0DDFFFE
+_EXTENDED: Final = 0x7FE00001
+_HEAD = struct.Struct("<II")
+_UNDEFINED: Final = b"\xff\xff\xff\xff"
+
+
+def write_encapsulated(
+    source: int, size: int, target: int, offset: int, syntax: str, layout: Layout, noted: Mapping[int, bytes]
+) -> None:
+    """Write the pixel element with every frame cleaned, as one fragment a frame, with a table of where each starts.
+
+    Memory holds one frame.
+
+    Args:
+        source: descriptor of the input; ``size`` its bytes.
+        target: descriptor of the output, positioned after the header.
+        offset: where the pixel element's first item starts in the input.
+        syntax: the transfer syntax.
+        layout: how many frames there must be.
+        noted: values of the header; an extended offset table is answered with one.
+
+    Raises:
+        StudyRejected: the fragments contradict the header or are cut off.
+    """
+    fragments = list(_fragments(source, size, offset))
+    table, *fragments = fragments or [(0, 0)]
+    extended = bool(noted.get(_EXTENDED, b""))
+    frames = _frames(source, fragments, table, layout.frames, extended, noted)
+    clean = SYNTAXES[syntax]
+    if extended:
+        _write_extended(source, target, frames, clean)
+        return
+    write_all(target, b"\xe0\x7f\x10\x00OB\0\0" + _UNDEFINED)
+    start = os.lseek(target, 0, os.SEEK_CUR)
+    basic = layout.frames if table[1] else 0
+    write_all(target, _HEAD.pack(_ITEM, 4 * basic) + b"\0" * (4 * basic))
+    offsets: list[int] = []
+    place = 0
+    for frame in frames:
+        data = _clean(source, frame, clean)
+        offsets.append(place)
+        write_all(target, _HEAD.pack(_ITEM, len(data)) + data)
+        place += 8 + len(data)
+    write_all(target, _HEAD.pack(_END, 0))
+    if basic:
+        if place > 0xFFFFFFFF:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        os.pwrite(target, struct.pack(f"<{basic}I", *offsets), start + 8)
+
+
+def _write_extended(source: int, target: int, frames: list[list[tuple[int, int]]], clean: Callable[[bytes], bytes]) -> None:
+    """Write ExtendedOffsetTable and its lengths (PS3.3 C.7.6.3.1.8), then the frames with an empty basic table."""
+    count = len(frames)
+    head = struct.Struct("<HH2sHI")
+    write_all(target, head.pack(0x7FE0, 1, b"OV", 0, 8 * count))
+    tables = os.lseek(target, 0, os.SEEK_CUR)
+    write_all(target, b"\0" * (8 * count) + head.pack(0x7FE0, 2, b"OV", 0, 8 * count) + b"\0" * (8 * count))
+    write_all(target, b"\xe0\x7f\x10\x00OB\0\0" + _UNDEFINED + _HEAD.pack(_ITEM, 0))
+    offsets: list[int] = []
+    lengths: list[int] = []
+    place = 0
+    for frame in frames:
+        data = _clean(source, frame, clean)
+        offsets.append(place)
+        lengths.append(len(data))
+        write_all(target, _HEAD.pack(_ITEM, len(data)) + data)
+        place += 8 + len(data)
+    write_all(target, _HEAD.pack(_END, 0))
+    os.pwrite(target, struct.pack(f"<{count}Q", *offsets), tables)
+    os.pwrite(target, struct.pack(f"<{count}Q", *lengths), tables + 8 * count + 12)
+
+
+def _clean(source: int, frame: list[tuple[int, int]], clean: Callable[[bytes], bytes]) -> bytes:
+    if sum(length for _, length in frame) > MAX_FRAME:
+        raise StudyRejected(Reason.PIXEL_DATA)
+    data = clean(b"".join(os.pread(source, length, offset) for offset, length in frame))
+    return data + b"\0" if len(data) & 1 else data
+
+
+def _fragments(source: int, size: int, pos: int) -> Iterator[tuple[int, int]]:
+    """Yield offset and length of each item's value; the first is the basic offset table."""
+    while True:
+        head = os.pread(source, 8, pos)
+        if len(head) < 8:
+            raise StudyRejected(Reason.TRUNCATED)
+        tag, length = _HEAD.unpack(head)
+        if tag == _END:
+            return
+        if tag != _ITEM:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        if pos + 8 + length > size:
+            raise StudyRejected(Reason.TRUNCATED)
+        yield pos + 8, length
+        pos += 8 + length
+
+
+def _frames(
+    source: int,
+    fragments: list[tuple[int, int]],
+    table: tuple[int, int],
+    count: int,
+    extended: bool,
+    noted: Mapping[int, bytes],
+) -> list[list[tuple[int, int]]]:
+    """Return the fragments of each frame."""
+    if not fragments or len(fragments) < count:
+        raise StudyRejected(Reason.PIXEL_DATA)
+    if count == 1:
+        return [fragments]
+    if len(fragments) == count:
+        return [[fragment] for fragment in fragments]
+    if extended:
+        raw = noted[_EXTENDED]
+        starts = set(struct.unpack(f"<{len(raw) // 8}Q", raw[: len(raw) // 8 * 8]))
+    elif table[1]:
+        raw = os.pread(source, table[1], table[0])
+        starts = set(struct.unpack(f"<{len(raw) // 4}I", raw[: len(raw) // 4 * 4]))
+    else:
+        raise StudyRejected(Reason.PIXEL_DATA)
+    base = fragments[0][0] - 8
+    frames: list[list[tuple[int, int]]] = []
+    for offset, length in fragments:
+        if offset - 8 - base in starts:
+            frames.append([])
+        if not frames:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        frames[-1].append((offset, length))
+    if len(frames) != count:
+        raise StudyRejected(Reason.PIXEL_DATA)
+    return frames

@@ -1,0 +1,327 @@
+"""The DICOM de-identification engine: one file in, one file out or one reason why not. It never raises for a bad file."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from safelight.dicom.container import (
+    DEFLATED,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    check_syntax,
+    meta_group,
+    read_container,
+)
+from safelight.dicom.clean import CleanText, TextCleaner
+from safelight.dicom.encapsulated import SYNTAXES, write_encapsulated
+from safelight.dicom.pixels import copy_bytes, copy_masked, native_header, read_layout, write_all
+from safelight.dicom.program import WATCHED_TAGS, Compiler, Program, State
+from safelight.dicom.recode import recoded
+from safelight.dicom.rewrite import Rewriter
+from safelight.dicom.rules import DicomRules
+from safelight.dicom.skip import UNDEFINED
+from safelight.dicom.stamps import SLOTS, burned_in_stamp, identity_stamp, longitudinal_stamp
+from safelight.dicom.storage import WITHHELD, is_video
+from safelight.errors import ConfigurationError, StudyRejected
+from safelight.model import InstanceOutcome, InstanceResult, KnownIdentifiers, Reason
+from safelight.pseudonym import Pseudonymizer
+
+WINDOW: Final = 1 << 15
+MAX_WINDOW: Final = 1 << 20
+_SOP_CLASS: Final = 0x00080016
+_SOP_INSTANCE: Final = 0x00080018
+_PATIENT: Final = 0x00100020
+_STUDY: Final = 0x0020000D
+_SERIES: Final = 0x0020000E
+_MODALITY: Final = 0x00080060
+
+
+class PixelRedactor(Protocol):
+    """Takes text out of pixels. None exists yet: profiles that ask for ``redact`` withhold such instances."""
+
+    def redact(self, frame: bytes, *, rows: int, columns: int, samples: int, allocated: int) -> bytes:
+        """Return the frame with its text painted over."""
+        ...
+
+
+class DeidEngine:
+    """De-identifies instances by one project's rules. Built once per worker; not for use by several threads.
+
+    Args:
+        rules: what comes out and how.
+        pseudonymizer: the project's pseudonyms.
+        shift_scope: ``patient`` or ``study``: what shares one date shift.
+        clean_text: the report de-identifier, for ``clean-text`` on long texts; without it they are removed.
+        fsync: whether an output is on the disk before it has its name.
+    """
+
+    def __init__(
+        self,
+        rules: DicomRules,
+        pseudonymizer: Pseudonymizer,
+        *,
+        shift_scope: str = "patient",
+        clean_text: CleanText | None = None,
+        fsync: bool = False,
+    ) -> None:
+        if shift_scope not in ("patient", "study"):
+            raise ConfigurationError("The date-shift scope is neither 'patient' nor 'study'.")
+        self._rules = rules
+        self._pseudonymizer = pseudonymizer
+        self._scope_tag = _PATIENT if shift_scope == "patient" else _STUDY
+        self._cleaner = TextCleaner(rules.words, clean_text)
+        self._compiler = Compiler(rules, pseudonymizer, clean=self._cleaner.clean)
+        self._programs: dict[str, Program] = {}
+        self._shifts: dict[bytes, int] = {}
+        self._folders: set[str] = set()
+        self._window = WINDOW
+        self._fsync = fsync
+
+    def deidentify(self, source: Path, folder: Path, *, known: KnownIdentifiers | None = None) -> InstanceResult:
+        """De-identify one file to ``<folder>/<pseudo study>/<pseudo sop>.dcm``.
+
+        Never raises for what the file holds. The output has its name only when it is complete.
+        """
+        result = _Found()
+        try:
+            descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return result.aside(Reason.NOT_DICOM)
+        try:
+            self._cleaner.known = known
+            return self._instance(descriptor, os.fspath(folder), result)
+        except StudyRejected as rejected:
+            return result.aside(rejected.reason)
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            return result.aside(Reason.STORAGE_FULL if full else Reason.INTERNAL_ERROR)
+        except Exception:  # noqa: BLE001  no file may end a worker; nothing of the cause is told because it may quote data
+            return result.aside(Reason.INTERNAL_ERROR)
+        finally:
+            os.close(descriptor)
+
+    # -- reading
+
+    def _instance(self, source: int, folder: str, result: _Found) -> InstanceResult:
+        size = result.size = os.fstat(source).st_size
+        data = os.pread(source, self._window, 0)
+        container = read_container(data)
+        if container is None or container.transfer_syntax in _RECODED:
+            return self._recoded(source, container is None, folder, result)
+        if container.sop_class in WITHHELD:
+            raise StudyRejected(WITHHELD[container.sop_class])
+        syntax = container.transfer_syntax
+        if syntax not in _NATIVE and syntax not in SYNTAXES:
+            raise StudyRejected(Reason.VIDEO if is_video(syntax) else Reason.TRANSFER_SYNTAX_UNSUPPORTED)
+        check_syntax(data, container.start, syntax)
+        return self._dataset(source, size, data, container.start, syntax, container.sop_class, folder, result)
+
+    def _recoded(self, source: int, bare: bool, folder: str, result: _Found) -> InstanceResult:
+        with recoded(source, result.size, folder, bare=bare) as (target, size, syntax):
+            data = os.pread(target, self._window, 0)
+            return self._dataset(target, size, data, 0, syntax, "", folder, result)
+
+    def _dataset(
+        self, source: int, size: int, data: bytes, start: int, syntax: str, sop_class: str, folder: str, result: _Found
+    ) -> InstanceResult:
+        implicit = syntax == IMPLICIT_LITTLE
+
+        def read(count: int, offset: int) -> bytes:
+            return os.pread(source, count, offset)
+
+        guess = self._guess(data, start)
+        sop_class = sop_class or _peek(data, start, b"\x08\0\x16\0", implicit).decode("latin-1").strip(" \0")
+        for _ in range(3):
+            state = State()
+            state.days = self._shift(guess)
+            rewriter = Rewriter(self._program(sop_class), state, read, size, self._window)
+            rewriter.run(data, 0, start, implicit=implicit, slots=SLOTS)
+            noted = rewriter.noted
+            actual_class = noted.get(_SOP_CLASS, b"").decode("latin-1").strip(" \0")
+            actual_scope = noted.get(self._scope_tag, b"").strip(b" \0")
+            if actual_scope == guess and actual_class == sop_class:
+                break
+            guess, sop_class = actual_scope, actual_class
+        result.take(noted)
+        self._check(noted, sop_class)
+        if rewriter.header_end > self._window - 1024 and self._window < MAX_WINDOW:
+            self._window = min(MAX_WINDOW, max(self._window * 2, rewriter.header_end + 4096))
+        return self._write(source, size, syntax, sop_class, rewriter, folder, result)
+
+    def _program(self, sop_class: str) -> Program:
+        program = self._programs.get(sop_class)
+        if program is None:
+            # Only classes that come out are compiled: a stream of invented UIDs must not fill the memory.
+            key = sop_class if sop_class in self._rules.sop_classes else ""
+            program = self._programs.get(key)
+            if program is None:
+                program = self._programs[key] = self._compiler.program(key)
+        return program
+
+    def _guess(self, data: bytes, start: int) -> bytes:
+        """Return the scope's id as the first window shows it; the rewriter's own finding decides."""
+        tag = b"\x10\0\x20\0" if self._scope_tag == _PATIENT else b"\x20\0\x0d\0"
+        return _peek(data, start, tag, None).strip(b" \0")
+
+    def _shift(self, scope: bytes) -> int | None:
+        if not scope:
+            return None
+        days = self._shifts.get(scope)
+        if days is None:
+            if len(self._shifts) > 4096:
+                self._shifts.clear()
+            days = self._shifts[scope] = self._pseudonymizer.date_shift(scope.decode("utf-8", "surrogateescape"))
+        return days
+
+    # -- deciding
+
+    def _check(self, noted: dict[int, bytes], sop_class: str) -> None:
+        """Set aside what may not come out, whatever its elements say.
+
+        Raises:
+            StudyRejected: with the reason.
+        """
+        if sop_class in WITHHELD:
+            raise StudyRejected(WITHHELD[sop_class])
+        if not all(noted.get(tag, b"").strip(b" \0") for tag in (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES, _PATIENT)):
+            raise StudyRejected(Reason.MISSING_IDENTITY)
+        if sop_class not in self._rules.sop_classes:
+            raise StudyRejected(Reason.SOP_CLASS_NOT_ALLOWED)
+        modality = noted.get(_MODALITY, b"").decode("latin-1").strip(" \0")
+        if self._rules.modalities and modality not in self._rules.modalities:
+            raise StudyRejected(Reason.MODALITY_NOT_ALLOWED)
+        if self._rules.pixels.treatment(modality) != "accept":
+            values = {
+                keyword: _shown(tag, noted[tag]) for tag, keyword in WATCHED_TAGS.items() if tag in noted
+            }
+            if self._rules.burned_in.first(values):
+                raise StudyRejected(Reason.BURNED_IN)
+
+    # -- writing
+
+    def _write(
+        self, source: int, size: int, syntax: str, sop_class: str, rewriter: Rewriter, folder: str, result: _Found
+    ) -> InstanceResult:
+        rules = self._rules
+        out = rewriter.out
+        slots = rewriter.slots
+        out[slots[SLOTS[0]]] = identity_stamp(rules.profile, rules.fingerprint, rewriter.options)
+        out[slots[SLOTS[1]]] = burned_in_stamp(False)
+        out[slots[SLOTS[2]]] = longitudinal_stamp(rewriter.dated, False)
+        uid = self._pseudonymizer.uid
+        study, series, sop = (uid(value) for value in (result.study, result.series, result.sop))
+        pixels = rewriter.pixels
+        encapsulated = syntax in SYNTAXES
+        if pixels is not None and (pixels[2] == UNDEFINED) != encapsulated:
+            raise StudyRejected(Reason.TRANSFER_SYNTAX_MISMATCH)
+        layout = read_layout(rewriter.noted, pixels[0]) if pixels is not None else None
+        if pixels is not None and layout is not None and not encapsulated:
+            if pixels[3] + pixels[2] > size:
+                raise StudyRejected(Reason.TRUNCATED)
+            if pixels[2] < layout.length:
+                raise StudyRejected(Reason.PIXEL_DATA)
+            out.append(native_header(pixels[0], pixels[1], layout))
+        header = meta_group(sop_class, sop, syntax if encapsulated and pixels else EXPLICIT_LITTLE) + b"".join(out)
+        name = self._open_folder(folder, study)
+        path = f"{name}/{sop}.dcm"
+        part = f"{path}.part"
+        target = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        try:
+            write_all(target, header)
+            if pixels is not None and layout is not None:
+                if encapsulated:
+                    write_encapsulated(source, size, target, pixels[3], syntax, layout, rewriter.noted)
+                else:
+                    if layout.masks and layout.overlay_bits:
+                        copy_masked(source, target, pixels[3], layout)
+                    else:
+                        copy_bytes(source, target, pixels[3], layout.length)
+                    if layout.length & 1:
+                        write_all(target, b"\0")
+            if self._fsync:
+                os.fsync(target)
+            written = os.lseek(target, 0, os.SEEK_CUR)
+        except BaseException:
+            os.close(target)
+            os.unlink(part)  # noqa: PTH108  one system call counts here
+            raise
+        os.close(target)
+        os.rename(part, path)  # noqa: PTH104
+        return InstanceResult(
+            outcome=InstanceOutcome.WRITTEN,
+            pseudo_sop_instance_uid=sop,
+            pseudo_series_instance_uid=series,
+            pseudo_study_instance_uid=study,
+            path=path,
+            kept=rewriter.kept,
+            changed=rewriter.changed,
+            removed=rewriter.removed,
+            bytes_in=result.size,
+            bytes_out=written,
+            study_instance_uid=result.study,
+            series_instance_uid=result.series,
+            sop_instance_uid=result.sop,
+        )
+
+    def _open_folder(self, folder: str, study: str) -> str:
+        name = f"{folder}/{study}"
+        if name not in self._folders:
+            os.makedirs(name, exist_ok=True)  # noqa: PTH103
+            if len(self._folders) > 1024:
+                self._folders.clear()
+            self._folders.add(name)
+        return name
+
+
+class _Found:
+    """What is known of the instance so far, for the link database."""
+
+    __slots__ = ("series", "size", "sop", "study")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.study = self.series = self.sop = ""
+
+    def take(self, noted: dict[int, bytes]) -> None:
+        """Remember the UIDs as the file has them."""
+        self.study, self.series, self.sop = (
+            noted.get(tag, b"").decode("latin-1").strip(" \0") for tag in (_STUDY, _SERIES, _SOP_INSTANCE)
+        )
+
+    def aside(self, reason: Reason) -> InstanceResult:
+        """Return the result of an instance that does not come out."""
+        return InstanceResult(
+            outcome=InstanceOutcome.SET_ASIDE,
+            reason=reason,
+            bytes_in=self.size,
+            study_instance_uid=self.study,
+            series_instance_uid=self.series,
+            sop_instance_uid=self.sop,
+        )
+
+
+def _peek(data: bytes, start: int, tag: bytes, implicit: bool | None) -> bytes:
+    """Return what looks like an element's short value in the first window; only a guess."""
+    at = data.find(tag, start)
+    if at < 0:
+        return b""
+    explicit = data[at + 4 : at + 6].isalpha() if implicit is None else not implicit
+    length = int.from_bytes(data[at + 6 : at + 8] if explicit else data[at + 4 : at + 8], "little")
+    return data[at + 8 : at + 8 + length] if length <= 1024 else b""
+
+
+def _shown(tag: int, raw: bytes) -> str:
+    if tag in _NUMBERS and len(raw) == 2:
+        return str(int.from_bytes(raw, "little"))
+    return raw.decode("latin-1").strip(" \0").casefold()
+
+
+_NUMBERS: Final = frozenset((0x00280002, 0x00280010, 0x00280011))
+_NATIVE: Final = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE))
+_RECODED: Final = frozenset((EXPLICIT_BIG, DEFLATED, ""))
+Deidentify = Callable[[Path, Path], InstanceResult]

@@ -1,0 +1,58 @@
+"""What a reviewer should know of a profile: refusals at load, and warnings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from safelight.dicom.address import Address, keyword_of
+from safelight.dicom.misfit import OWNED
+from safelight.dicom.rules import DicomRules
+from safelight.dicom.standard import attribute_types, confidentiality, storage_classes
+from safelight.errors import ConfigurationError
+from safelight.yamlfile import YamlFile
+
+
+@dataclass(frozen=True)
+class Warning:  # noqa: A001  the profile's word; the built-in is not used here
+    """One thing in a profile that a reviewer should look at."""
+
+    element: str
+    message: str
+    file: str = ""
+    line: int | None = None
+
+
+def check_types(rules: DicomRules, file: YamlFile) -> None:
+    """Refuse a profile that removes or empties an attribute which one of its storage classes must have (type 1).
+
+    Raises:
+        ConfigurationError: with the file and line of the rule, and what is allowed.
+    """
+    for sop_class in sorted(rules.sop_classes):
+        for tag, kind in attribute_types(sop_class).items():
+            keyword = keyword_of(tag)
+            if kind != "1" or keyword in OWNED:
+                continue
+            rule = rules.elements.get(Address(tag))
+            if rule is not None and rule.operation.op in {"remove", "empty"}:
+                raise ConfigurationError(
+                    f"{keyword} can't be taken away: {storage_classes()[sop_class]} must have it with a value.",
+                    remedy="Give a dummy: {op: fixed, value: ...}, or leave that storage class out of sop_classes.",
+                    file=rule.file or file.path.name,
+                    line=rule.line,
+                )
+
+
+def warnings(rules: DicomRules) -> list[Warning]:
+    """Return what PS3.15 table E.1-1 would remove and the profile keeps without a reason."""
+    table = confidentiality()
+    found = []
+    for address, rule in rules.elements.items():
+        row = table.get(address.tag)
+        operation = rule.operation
+        private = bool(address.creator)
+        if operation.op != "keep" or operation.reason or not (row or private):
+            continue
+        what = "is private" if private else f"would be removed ({row.action}) by the Basic Profile" if row else ""
+        found.append(Warning(str(address), f"{what}; give a reason.", rule.file, rule.line))
+    return found

@@ -1,0 +1,167 @@
+"""Pixel data of uncompressed instances: exactly as long as the frames need, copied inside the kernel."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from safelight.dicom.program import OVERLAY_BITS
+from safelight.errors import StudyRejected
+from safelight.model import Reason
+
+CHUNK: Final = 1 << 18
+_ROWS: Final = 0x00280010
+_COLUMNS: Final = 0x00280011
+_SAMPLES: Final = 0x00280002
+_PHOTOMETRIC: Final = 0x00280004
+_FRAMES: Final = 0x00280008
+_ALLOCATED: Final = 0x00280100
+_STORED: Final = 0x00280101
+_HIGH: Final = 0x00280102
+_REPRESENTATION: Final = 0x00280103
+PIXEL_DATA: Final = 0x7FE00010
+FLOAT_PIXELS: Final = 0x7FE00008
+DOUBLE_PIXELS: Final = 0x7FE00009
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the frames lie in the pixel data (PS3.3 C.7.6.3, PS3.5 section 8.1.1).
+
+    ``allocated``, ``stored`` and ``high`` are bits of a sample; ``high`` is the position of its highest one.
+    """
+
+    rows: int
+    columns: int
+    samples: int
+    frames: int
+    allocated: int
+    stored: int
+    high: int
+    signed: bool
+    subsampled: bool
+    overlay_bits: bool
+
+    @property
+    def length(self) -> int:
+        """Bytes of all frames, without padding."""
+        pixels = self.rows * self.columns * self.frames
+        if self.subsampled:
+            # PS3.3 C.7.6.3.1.2: two luminance samples share one pair of chrominance samples.
+            return pixels * 2 * self.allocated // 8
+        return (pixels * self.samples * self.allocated + 7) // 8
+
+    @property
+    def masks(self) -> bool:
+        """Whether samples have bits that belong to no pixel."""
+        return self.allocated in (8, 16, 32) and self.stored < self.allocated
+
+
+def read_layout(noted: Mapping[int, bytes], tag: int) -> Layout:
+    """Read the layout from noted values.
+
+    Raises:
+        StudyRejected: an attribute that the pixels need is missing or makes no sense.
+    """
+    rows, columns = _number(noted, _ROWS), _number(noted, _COLUMNS)
+    samples = _number(noted, _SAMPLES, 1)
+    allocated = {FLOAT_PIXELS: 32, DOUBLE_PIXELS: 64}.get(tag) or _number(noted, _ALLOCATED)
+    stored = allocated if tag != PIXEL_DATA else _number(noted, _STORED, allocated)
+    try:
+        frames = int(noted.get(_FRAMES, b"1").strip(b" \0") or b"1")
+    except ValueError:
+        raise StudyRejected(Reason.PIXEL_DATA) from None
+    high = _number(noted, _HIGH, stored - 1) if tag == PIXEL_DATA else allocated - 1
+    if rows < 1 or columns < 1 or samples < 1 or frames < 1 or not 0 < stored <= allocated or allocated not in _ALLOWED:
+        raise StudyRejected(Reason.PIXEL_DATA)
+    if not stored - 1 <= high < allocated:
+        raise StudyRejected(Reason.PIXEL_DATA)
+    photometric = noted.get(_PHOTOMETRIC, b"").strip(b" \0")
+    return Layout(
+        rows,
+        columns,
+        samples,
+        frames,
+        allocated,
+        stored,
+        high,
+        signed=_number(noted, _REPRESENTATION, 0) == 1,
+        subsampled=photometric in (b"YBR_FULL_422", b"YBR_PARTIAL_422") and samples == 3,
+        overlay_bits=any(tag in noted for tag in OVERLAY_BITS),
+    )
+
+
+_ALLOWED: Final = frozenset((1, 8, 16, 32, 64))
+
+
+def _number(noted: Mapping[int, bytes], tag: int, default: int = 0) -> int:
+    raw = noted.get(tag, b"")
+    return struct.unpack("<H", raw)[0] if len(raw) == 2 else default
+
+
+def native_header(tag: int, vr: bytes, layout: Layout) -> bytes:
+    """Return the header of the pixel element, for the length that its frames need."""
+    length = layout.length + (layout.length & 1)
+    if length > 0xFFFFFFFE:
+        raise StudyRejected(Reason.PIXEL_DATA)
+    if tag == FLOAT_PIXELS:
+        vr = b"OF"
+    elif tag == DOUBLE_PIXELS:
+        vr = b"OD"
+    elif vr not in (b"OB", b"OW") or (vr == b"OB" and layout.allocated > 8):
+        vr = b"OW"
+    return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr, 0, length)
+
+
+def write_all(target: int, data: bytes) -> None:
+    """Write all bytes: the kernel may take fewer at a time."""
+    done = os.write(target, data)
+    while done < len(data):
+        done += os.write(target, memoryview(data)[done:])
+
+
+def copy_bytes(source: int, target: int, offset: int, count: int) -> None:
+    """Copy bytes between files inside the kernel; flat memory.
+
+    Raises:
+        StudyRejected: the source ends too early.
+    """
+    while count > 0:
+        sent = os.sendfile(target, source, offset, min(count, 1 << 30))
+        if sent == 0:
+            raise StudyRejected(Reason.TRUNCATED)
+        offset += sent
+        count -= sent
+
+
+def copy_masked(source: int, target: int, offset: int, layout: Layout) -> bool:
+    """Copy pixel data with the bits that belong to no pixel cleared; tell whether any was set.
+
+    A signed sample's unused bits above the high bit repeat its sign, so they come out as that (PS3.5 section 8.1.1).
+    """
+    import numpy as np
+
+    code = {8: "u1", 16: "<u2", 32: "<u4"}[layout.allocated]
+    shift = layout.high + 1 - layout.stored
+    mask = ((1 << layout.stored) - 1) << shift
+    remaining = layout.length
+    changed = False
+    while remaining > 0:
+        data = os.pread(source, min(CHUNK, remaining), offset)
+        if not data:
+            raise StudyRejected(Reason.TRUNCATED)
+        usable = len(data) - len(data) % (layout.allocated // 8) if len(data) < remaining else len(data)
+        old = np.frombuffer(data[:usable], dtype=code)
+        if layout.signed and shift == 0:
+            bits = layout.allocated - layout.stored
+            new = ((old << bits).astype(code).view(code.replace("u", "i")) >> bits).view(code)
+        else:
+            new = old & np.array(mask, dtype=code)
+        changed = changed or bool((new != old).any())
+        write_all(target, new.tobytes())
+        offset += usable
+        remaining -= usable
+    return changed

@@ -1,0 +1,286 @@
+"""Rules compiled for one storage class: one step per tag, ready for the byte loop. Done once per worker and class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from pydicom.datadict import keyword_dict
+
+from safelight.dicom import values
+from safelight.dicom.address import Address, keyword_of
+from safelight.dicom.burned_in import WATCHED
+from safelight.dicom.rules import DicomRules
+from safelight.dicom.standard import OPTIONS, attribute_types, confidentiality, nested_types
+from safelight.dicom.vr import CHECKS, LIMITS, SIZES
+from safelight.operation import (
+    CleanText,
+    DateFloor,
+    DateShift,
+    Fixed,
+    Hash,
+    Keep,
+    Map,
+    NumRange,
+    Operation,
+    SecureHash,
+    Uid,
+)
+from safelight.pseudonym import Pseudonymizer
+
+KEEP, KEEP_NOTED, SEQUENCE, CHANGE, CONSTANT, NOTED, PIXELS, CHARSET = range(8)
+#: Steps of this kind act on a value that depends on the patient or instance and are never cached beyond it.
+FOREVER: Final = 2**32 - 2
+#: Default domains of pseudonyms; every stage uses the same words.
+DOMAINS: Final = {
+    "PatientID": "patient", "OtherPatientIDs": "patient", "AccessionNumber": "accession", "StudyID": "study",
+    "PatientName": "patient", "IssuerOfPatientID": "issuer",
+}  # fmt: skip
+_NEEDED: Final = WATCHED | {
+    "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID", "StudyDate", "SeriesDate",
+    "AcquisitionDate", "ContentDate", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "NumberOfFrames", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PatientIdentityRemoved", "PlanarConfiguration",
+}  # fmt: skip
+WATCHED_TAGS: Final = {keyword_dict[keyword]: keyword for keyword in _NEEDED}
+#: Overlay planes that lie in unused bits of the pixel data (PS3.3 C.9.2, retired form): position of the bit.
+OVERLAY_BITS: Final = frozenset(0x60000102 + (step << 16) for step in range(0, 0x20, 2))
+PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
+_CODE_TAGS: Final = (0x00080100, 0x00080119, 0x00080120, 0x00080102, 0x00080104)
+
+Act = Callable[[bytes, "State"], bytes | None]
+
+
+class State:
+    """What a step may ask about the instance in hand."""
+
+    __slots__ = ("charset", "days", "pixel_representation", "study_year")
+
+    def __init__(self) -> None:
+        self.days: int | None = None
+        self.charset: tuple[str, ...] | None = ("iso8859",)
+        self.study_year: int | None = None
+        self.pixel_representation = 0
+
+
+@dataclass(slots=True)
+class Detail:
+    """The rarely needed part of a step.
+
+    Args:
+        tag: the element.
+        vrs: VRs that an explicit file may give it.
+        check: what a kept value must look like, or None for binary.
+        act: the operation; ``per`` says what its result depends on besides the value: nothing, the date shift, or
+            the instance.
+        constant: the encoded element to write instead.
+        fallback: the encoded element to write when the value has to go: empty where the class needs the element.
+        option: bit of the option of PS3.15 E.3 that this step applies.
+        items: steps for the items of a sequence.
+    """
+
+    tag: int
+    vrs: frozenset[bytes]
+    check: Callable[[bytes], bytes | None] | None = None
+    act: Act | None = None
+    per: str = ""
+    constant: bytes = b""
+    fallback: bytes = b""
+    option: int = 0
+    items: dict[int, Step] | None = None
+    cache: dict[object, bytes] = field(default_factory=dict)
+    dated: bool = False
+
+
+class Step(NamedTuple):
+    """What to do with one element: kind, expected VR, size mask, longest value, values known good, detail."""
+
+    kind: int
+    vr: bytes
+    mask: int
+    limit: int
+    known: set[bytes] | None
+    detail: Detail
+
+
+@dataclass(frozen=True)
+class Program:
+    """Compiled rules of one storage class.
+
+    Args:
+        table: steps at the top level; ``items``: steps inside sequences.
+        private: steps of private elements by (group, creator, offset).
+    """
+
+    table: dict[int, Step]
+    items: dict[int, Step]
+    private: dict[tuple[int, str, int], Step]
+
+
+OPTION_BITS: Final = {name: 1 << index for index, name in enumerate(OPTIONS)}
+
+
+class Compiler:
+    """Turns rules and a project's key into programs."""
+
+    def __init__(self, rules: DicomRules, pseudonymizer: Pseudonymizer, *, clean: Act | None = None) -> None:
+        self._rules = rules
+        self._pseudonymizer = pseudonymizer
+        self._clean = clean
+        self._items: dict[int, Step] = {}
+        self._private: dict[tuple[int, str, int], Step] = {}
+        for address, rule in rules.elements.items():
+            if address.creator:
+                step = self._step(address, address.tag, rule.operation, "")
+                if step:
+                    self._private[(address.group, address.creator, address.tag & 0xFF)] = step
+                continue
+            for tag in address.tags():
+                step = self._step(address, tag, rule.operation, "")
+                if step and tag not in PIXEL_TAGS:
+                    self._items[tag] = step
+        self._link_sequences()
+
+    def program(self, sop_class: str) -> Program:
+        """Return the program of one storage class."""
+        types = attribute_types(sop_class)
+        table = dict(self._items)
+        for tag, kind in types.items():
+            if kind == "2" and tag not in table and tag not in PIXEL_TAGS:
+                table[tag] = _empty_step(tag)
+        for address, rule in self._rules.elements.items():
+            for tag in address.tags():
+                if tag in table and types.get(tag) == "2":
+                    step = self._step(address, tag, rule.operation, "2")
+                    if step:
+                        step.detail.items = table[tag].detail.items
+                        table[tag] = step
+        for tag in (*WATCHED_TAGS, *OVERLAY_BITS):
+            if tag not in table:
+                table[tag] = Step(NOTED, b"", 0, FOREVER, None, Detail(tag, frozenset()))
+            elif table[tag].kind == KEEP:
+                table[tag] = table[tag]._replace(kind=KEEP_NOTED)
+        for tag in PIXEL_TAGS:
+            table[tag] = Step(PIXELS, b"OW", 0, FOREVER, None, Detail(tag, frozenset((b"OB", b"OW"))))
+        return Program(table, self._items, self._private)
+
+    def _link_sequences(self) -> None:
+        required = nested_types()
+        for tag, step in self._items.items():
+            if step.kind != SEQUENCE:
+                continue
+            missing = {
+                child: _empty_step(child)
+                for child, kind in required.get(tag, {}).items()
+                if kind == "2" and child not in self._items
+            }
+            step.detail.items = {**self._items, **missing} if missing else self._items
+
+    def _step(self, address: Address, tag: int, operation: Operation, kind: str) -> Step | None:
+        vr = address.vr()
+        codes = frozenset(part.strip().encode("ascii") for part in vr.split(" or "))
+        first = b"OW" if b"OW" in codes else vr[:2].encode("ascii")
+        if operation.op == "remove":
+            return _empty_step(tag) if kind == "2" else None
+        detail = Detail(tag, codes, option=_option(address, operation))
+        if kind == "2":
+            detail.fallback = values.element(tag, first, b"")
+        if operation.op == "empty":
+            detail.constant = values.element(tag, first, b"")
+            return Step(CONSTANT, first, 0, FOREVER, None, detail)
+        if isinstance(operation, Fixed):
+            detail.constant = values.element(tag, first, values.encode_fixed(operation.value, vr))
+            return Step(CONSTANT, first, 0, FOREVER, None, detail)
+        if vr == "SQ":
+            return Step(SEQUENCE, b"SQ", 0, FOREVER, None, detail)
+        if tag == 0x00080005:
+            return Step(CHARSET, b"CS", 0, FOREVER, None, detail)
+        if isinstance(operation, Keep):
+            return self._keep(first, detail)
+        detail.act, detail.per = self._act(address, operation, vr)
+        detail.dated = isinstance(operation, DateShift)
+        return Step(CHANGE, first, 0, FOREVER, None, detail)
+
+    def _keep(self, vr: bytes, detail: Detail) -> Step:
+        noted = detail.option != 0
+        if vr in CHECKS:
+            detail.check = CHECKS[vr]
+            most = FOREVER if vr in {b"UC", b"UR", b"UT"} else 0xFFFE
+            return Step(KEEP_NOTED if noted else KEEP, vr, 1, most, set(), detail)
+        return Step(KEEP_NOTED if noted else KEEP, vr, max(SIZES.get(vr, 1), 2) - 1, FOREVER, None, detail)
+
+    def _act(self, address: Address, operation: Operation, vr: str) -> tuple[Act, str]:
+        keyword = keyword_of(address.tag) if not address.creator else ""
+        pseudonymizer = self._pseudonymizer
+        if isinstance(operation, DateShift):
+            shifts: dict[int, values.Transform] = {}
+
+            def shift(raw: bytes, state: State) -> bytes | None:
+                days = state.days
+                if days is None:
+                    return b""
+                if days not in shifts:
+                    if len(shifts) > 64:
+                        shifts.clear()
+                    shifts[days] = values.date_shift(days, vr)
+                return shifts[days](raw)
+
+            return shift, "days"
+        if isinstance(operation, DateFloor):
+            if keyword == "PatientBirthDate":
+                return lambda raw, state: values.birth_floor(state.study_year)(raw), "year"
+            return _pure(values.date_floor(vr)), ""
+        if isinstance(operation, NumRange):
+            return _pure(values.num_range(operation, vr)), ""
+        if isinstance(operation, Uid):
+            return _pure(values.uid(pseudonymizer)), ""
+        if isinstance(operation, Map):
+            return _decoding(lambda decode: values.mapping(operation, decode)), "charset"
+        if isinstance(operation, (Hash, SecureHash)):
+            key = pseudonymizer if isinstance(operation, SecureHash) else None
+            domain = getattr(operation, "domain", "") or DOMAINS.get(keyword) or f"{address.tag:08x}"
+            return _decoding(lambda decode: values.digest(vr, decode, key, domain)), "charset"
+        if isinstance(operation, CleanText):
+            return self._clean or (lambda raw, state: None), "instance"
+        raise TypeError(operation.op)
+
+
+def _pure(transform: values.Transform) -> Act:
+    return lambda raw, state: transform(raw)
+
+
+def _decoding(make: Callable[[Callable[[bytes], str]], values.Transform]) -> Act:
+    from safelight.dicom.charset import decode
+
+    transforms: dict[tuple[str, ...] | None, values.Transform] = {}
+
+    def act(raw: bytes, state: State) -> bytes | None:
+        charset = state.charset
+        if charset not in transforms:
+            transforms[charset] = make(lambda part: decode(part, charset))
+        return transforms[charset](raw)
+
+    return act
+
+
+def _empty_step(tag: int) -> Step:
+    vr = Address(tag).vr()[:2].encode("ascii") or b"UN"
+    return Step(CONSTANT, vr, 0, FOREVER, None, Detail(tag, frozenset((vr,)), constant=values.element(tag, vr, b"")))
+
+
+def _option(address: Address, operation: Operation) -> int:
+    """Return the bit of the option that this rule takes up: what the Basic Profile alone would have removed."""
+    if operation.op in {"empty", "remove", "fixed", "secure-hash", "hash", "uid"}:
+        return 0
+    if address.creator:
+        return OPTION_BITS["retain_safe_private"]
+    if operation.op == "clean-text":
+        return OPTION_BITS["clean_descriptors"]
+    row = confidentiality().get(address.tag)
+    if row is None or Address(address.tag).vr() == "SQ":
+        return 0
+    wanted = "C" if operation.op in {"map", "date-shift"} else "K"
+    for option, action in row.options.items():
+        if action == wanted or (option == "retain_patient_characteristics" and operation.op == "num-range"):
+            return OPTION_BITS[option]
+    return 0

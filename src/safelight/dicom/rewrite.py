@@ -1,0 +1,208 @@
+"""The byte loop: reads a data set once, writes the allowed elements anew in Explicit VR Little Endian.
+
+Nothing is edited down: output is built from what the program allows, and everything else is stepped over by its
+length without being parsed. Costs about 0.25 us an element; a run of kept elements is copied as one slice.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from safelight.dicom.element_step import ElementStep
+from safelight.dicom.program import CONSTANT, KEEP, KEEP_NOTED, PIXELS, SEQUENCE, Program, State
+from safelight.dicom.skip import MORE, UNDEFINED, skip_undefined
+from safelight.dicom.vr import ALL, LONG_HEADER
+from safelight.errors import StudyRejected
+from safelight.model import Reason
+
+MAX_DEPTH: Final = 64
+#: The largest sequence or value that is held in memory.
+MAX_HELD: Final = 1 << 28
+NO_SLOT: Final = 1 << 32
+
+_EXPLICIT = struct.Struct("<HH2sH").unpack_from
+_IMPLICIT = struct.Struct("<HHI").unpack_from
+_LENGTH = struct.Struct("<I").unpack_from
+
+
+class Rewriter(ElementStep):
+    """Rewrites one data set through a window on its file.
+
+    Args:
+        program: what to do with each element.
+        state: what operations may ask about this instance.
+        read: gives bytes at an absolute offset: ``read(size, offset)``.
+        size: bytes in the file.
+        window: bytes to read at a time.
+    """
+
+    def __init__(
+        self, program: Program, state: State, read: Callable[[int, int], bytes], size: int, window: int = 1 << 15
+    ) -> None:
+        super().__init__(program, state)
+        self._read = read
+        self._size = size
+        self._window = window
+        self.out: list[bytes] = []
+        #: tag, VR, length and absolute offset of the value of the element that holds the pixels
+        self.pixels: tuple[int, bytes, int, int] | None = None
+        #: index in ``out`` of the place left before each tag that was asked for
+        self.slots: dict[int, int] = {}
+        self.header_end = 0
+
+    def _window_at(self, offset: int, need: int) -> tuple[bytes, int, int]:
+        data = self._read(max(self._window, need), offset)
+        if len(data) < min(need, self._size - offset):
+            raise StudyRejected(Reason.TRUNCATED)
+        return data, len(data), self._size - offset
+
+    def run(self, data: bytes, base: int, start: int, *, implicit: bool, slots: tuple[int, ...]) -> None:
+        """Rewrite from ``start`` (in ``data``, which lies at ``base`` in the file) to the pixels or the end.
+
+        The loop is one function on purpose: a call per element would double its cost.
+
+        Args:
+            data: the first window.
+            base: its absolute offset.
+            start: where the data set starts in it.
+            implicit: Implicit VR Little Endian instead of Explicit.
+            slots: tags, ascending, before which a place is left for elements that are known only afterwards.
+
+        Raises:
+            StudyRejected: truncated, malformed, unsorted, nested too deep.
+        """
+        table_get = self._program.table.get
+        private = self._program.private
+        noted = self.noted
+        out = self.out
+        pending = list(slots)
+        next_slot = pending[0] if pending else NO_SLOT
+        creators: dict[int, tuple[str, int, list[bytes]]] = {}
+        have = len(data)
+        end = self._size - base
+        pos = start
+        run = last = -1
+        kept = removed = options = 0
+        while pos < end:
+            if pos + 12 > have and have < end:
+                if run >= 0:
+                    out.append(data[run:pos])
+                    run = -1
+                base += pos
+                pos = 0
+                data, have, end = self._window_at(base, 12)
+            if pos + 8 > end:
+                raise StudyRejected(Reason.TRUNCATED)
+            if implicit:
+                group, number, length = _IMPLICIT(data, pos)
+                vr = b""
+                value = pos + 8
+            else:
+                group, number, vr, length = _EXPLICIT(data, pos)
+                value = pos + 8
+                if vr in LONG_HEADER:
+                    if pos + 12 > end:
+                        raise StudyRejected(Reason.TRUNCATED)
+                    length = _LENGTH(data, value)[0]
+                    value = pos + 12
+                elif vr not in ALL:
+                    raise StudyRejected(Reason.MALFORMED)
+            tag = group << 16 | number
+            if tag <= last:
+                raise StudyRejected(Reason.ELEMENT_ORDER)
+            last = tag
+            step = table_get(tag)
+            stop = value + length
+            # -- the common case first: a kept element inside the window
+            if step is not None and tag < next_slot and stop <= have:
+                kind = step.kind
+                if kind <= KEEP_NOTED and vr == step.vr and not length & step.mask and length <= step.limit:
+                    known = step.known
+                    if known is None or data[value:stop] in known or self._good(step, data[value:stop]):
+                        if run < 0:
+                            run = pos
+                        kept += 1
+                        if kind == KEEP_NOTED:
+                            noted[tag] = data[value:stop]
+                            options |= step.detail.option
+                        pos = stop
+                        continue
+            if run >= 0:
+                out.append(data[run:pos])
+                run = -1
+            while tag >= next_slot:
+                self.slots[pending.pop(0)] = len(out)
+                out.append(b"")
+                next_slot = pending[0] if pending else NO_SLOT
+            if step is None and group & 1 and private:
+                step = self._private_step(group, number, creators, out)
+            if step is not None and step.kind == PIXELS:
+                self.pixels = (tag, vr, length, base + value)
+                break
+            # -- where it ends
+            if length == UNDEFINED:
+                if not implicit and vr not in _UNDEFINED_ALLOWED:
+                    raise StudyRejected(Reason.MALFORMED)
+                stop = skip_undefined(data, value, implicit or vr == b"UN", MAX_DEPTH)
+                while stop == MORE:
+                    if have >= end:
+                        raise StudyRejected(Reason.TRUNCATED)
+                    if have - pos > MAX_HELD:
+                        raise StudyRejected(Reason.MALFORMED)
+                    base, value = base + pos, value - pos
+                    data, have, end = self._window_at(base, max((have - pos) * 4, self._window * 4))
+                    pos = 0
+                    stop = skip_undefined(data, value, implicit or vr == b"UN", MAX_DEPTH)
+            elif stop > end:
+                raise StudyRejected(Reason.TRUNCATED)
+            elif stop > have and self._wanted(step, group, number, length):
+                if length > MAX_HELD:
+                    raise StudyRejected(Reason.MALFORMED)
+                base, value, stop = base + pos, value - pos, stop - pos
+                pos = 0
+                data, have, end = self._window_at(base, stop)
+            # -- what comes of it
+            if step is None:
+                removed += 1
+                if group & 1 and private and 0x10 <= number <= 0xFF and length <= 64:
+                    creators[group << 8 | number] = (data[value:stop].strip(b" \0").decode("latin-1"), len(out), out)
+                    out.append(b"")
+            elif step.kind == SEQUENCE:
+                out.append(self._sequence(step, data, value, stop, vr, length, implicit, 1))
+            elif step.kind == CONSTANT:
+                out.append(self._constant(step))
+            else:
+                raw = data[value:stop]
+                if length == UNDEFINED:
+                    self.removed += 1
+                else:
+                    noted[tag] = raw
+                    out.append(self._element(step, vr, raw))
+            pos = stop
+            if pos > have:
+                base += pos
+                if pos < end:
+                    data, have, end = self._window_at(base, 12 if end - pos >= 12 else end - pos)
+                else:
+                    have = end = 0
+                pos = 0
+        if run >= 0:
+            out.append(data[run:pos])
+        for tag in pending:
+            self.slots[tag] = len(out)
+            out.append(b"")
+        self.kept += kept
+        self.removed += removed
+        self.options |= options
+        self.header_end = base + pos
+
+    @staticmethod
+    def _wanted(step: object, group: int, number: int, length: int) -> bool:
+        if step is None:
+            return bool(group & 1) and 0x10 <= number <= 0xFF and length <= 64
+        return getattr(step, "kind", KEEP) != CONSTANT
+
+
+_UNDEFINED_ALLOWED: Final = frozenset((b"SQ", b"UN", b"OB", b"OW"))

@@ -1,0 +1,57 @@
+"""What an output says about its own de-identification: what was done to this instance, and no more (PS3.15 E.1.1)."""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from typing import Final
+
+from safelight.dicom.program import OPTION_BITS
+from safelight.dicom.standard import BASIC_PROFILE, OPTIONS
+from safelight.dicom.values import element
+
+IDENTITY_REMOVED: Final = 0x00120062
+BURNED_IN: Final = 0x00280301
+LONGITUDINAL: Final = 0x00280303
+#: Places that the rewriter leaves for stamps, ascending: before each of these tags.
+SLOTS: Final = (IDENTITY_REMOVED, BURNED_IN, LONGITUDINAL)
+#: Input elements that the stamps replace.
+REPLACED: Final = (0x00120062, 0x00120063, 0x00120064, 0x00280301, 0x00280303)
+
+
+@lru_cache(maxsize=256)
+def identity_stamp(profile: str, fingerprint: str, options: int) -> bytes:
+    """Return PatientIdentityRemoved, DeidentificationMethod and its code sequence (CID 7050).
+
+    Args:
+        profile: name of the de-id profile.
+        fingerprint: SHA-256 of the resolved profile, of which the first 16 digits are written.
+        options: bits of the options that were taken up.
+    """
+    method = f"Safelight profile {profile}"[:44] + f" sha256 {fingerprint[:11]}"
+    codes = [BASIC_PROFILE, *(OPTIONS[name] for name, bit in OPTION_BITS.items() if options & bit)]
+    items = b"".join(_code_item(*code) for code in codes)
+    return (
+        element(0x00120062, b"CS", b"YES")
+        + element(0x00120063, b"LO", method.encode("ascii"))
+        + element(0x00120064, b"SQ", items)
+    )
+
+
+def _code_item(value: str, meaning: str) -> bytes:
+    item = (
+        element(0x00080100, b"SH", value.encode("ascii"))
+        + element(0x00080102, b"SH", b"DCM")
+        + element(0x00080104, b"LO", meaning.encode("ascii"))
+    )
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item
+
+
+def longitudinal_stamp(dated: bool, kept: bool) -> bytes:
+    """Return LongitudinalTemporalInformationModified: MODIFIED where dates were shifted, else REMOVED or UNMODIFIED."""
+    return element(LONGITUDINAL, b"CS", b"MODIFIED" if dated else b"UNMODIFIED" if kept else b"REMOVED")
+
+
+def burned_in_stamp(cleaned: bool) -> bytes:
+    """Return BurnedInAnnotation NO after the pixels were cleaned; nothing otherwise."""
+    return element(BURNED_IN, b"CS", b"NO") if cleaned else b""
