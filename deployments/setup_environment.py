@@ -46,7 +46,7 @@ class Environment:
     def holds(self, *, dev: bool) -> bool:
         """Whether it has what the lock files ask for now: the notes say so, and the Python it was made from is there."""
         notes = [self._note("dev")] if dev else [self._note("runtime"), self._note("dev")]
-        return self.python.exists() and any(note.exists() and note.read_text() == _wanted(note.stem) for note in notes)
+        return self.python.exists() and any(note.exists() and note.read_text() == wanted(note.stem) for note in notes)
 
     def build(self, *, dev: bool) -> None:
         """Make or repair it."""
@@ -65,7 +65,7 @@ class Environment:
         install += ["--disable-pip-version-check", "-qq"]
         _run([*install, "--require-hashes", "-r", str(lock)])
         _run([*install, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
-        self._note(kind).write_text(_wanted(kind))
+        self._note(kind).write_text(wanted(kind))
         print(f"Ready after {time.monotonic() - began:.0f} s: {self.folder.name}/bin/safelight --help", flush=True)
 
     def _usable(self) -> bool:
@@ -82,7 +82,7 @@ def _lock(kind: str) -> Path:
     return ROOT / "deployments" / ("requirements-dev.txt" if kind == "dev" else "requirements.txt")
 
 
-def _wanted(kind: str) -> str:
+def wanted(kind: str) -> str:
     """What the note must say: changes with the lock file, the project's metadata and the place of the checkout."""
     digest = hashlib.sha256(str(ROOT).encode())
     for path in (_lock(kind), ROOT / "pyproject.toml"):
