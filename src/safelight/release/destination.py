@@ -1,0 +1,82 @@
+"""What a DICOM destination is: something that takes files, says of each what became of it, and may be sent to twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from safelight.errors import IntegrityError
+from safelight.model import Reason
+from safelight.pseudonym import is_valid_uid
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """One de-identified, verified instance. All UIDs are pseudonyms.
+
+    Raises:
+        IntegrityError: a UID is not one (it becomes part of paths and addresses).
+    """
+
+    path: Path
+    study_uid: str
+    series_uid: str
+    sop_uid: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a UID by PS3.5 section 9.1."""
+        if not all(is_valid_uid(uid) for uid in (self.study_uid, self.series_uid, self.sop_uid)):
+            raise IntegrityError("An output file without valid UIDs can't be delivered.")
+
+    @property
+    def relative(self) -> str:
+        """Where it stands below a project: ``<study>/<series>/<instance>.dcm``."""
+        return f"{self.study_uid}/{self.series_uid}/{self.sop_uid}.dcm"
+
+
+@dataclass
+class SendResult:
+    """What became of each instance, by its pseudonymous SOP Instance UID; each is in exactly one of the three."""
+
+    stored: set[str] = field(default_factory=set)
+    already: set[str] = field(default_factory=set)
+    refused: dict[str, Reason] = field(default_factory=dict)
+
+    @property
+    def delivered(self) -> set[str]:
+        """Instances that are at the destination now."""
+        return self.stored | self.already
+
+    def add(self, other: SendResult) -> None:
+        """Take in the result of another part of the same sending."""
+        self.stored |= other.stored
+        self.already |= other.already
+        self.refused.update(other.refused)
+
+
+class Destination(Protocol):
+    """A place for DICOM."""
+
+    @property
+    def name(self) -> str:
+        """Its name in manifests, such as that of its block; no address."""
+        ...
+
+    def check(self, project: str) -> None:
+        """Raise our error when nothing could be sent there now."""
+        ...
+
+    def send(self, project: str, files: Sequence[OutputFile]) -> SendResult:
+        """Deliver the files. Sending twice leaves one copy.
+
+        Raises:
+            DestinationUnavailable, StorageFull: sending again later may work; what was sent stays.
+            DestinationRefused, StorageUnwritable: nothing more can be sent before somebody changes something.
+        """
+        ...
+
+    def locate(self, project: str, study_uid: str, series_uid: str) -> dict[str, str]:
+        """Return how researchers reach a series: ``{"wadors_uri": ...}`` or ``{"local_path": ...}``."""
+        ...
