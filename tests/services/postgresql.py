@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg2
 import psycopg2.extensions
 
-from tests.services.process import Program, ServiceUnavailable, free_port, program, run
+from tests.services.process import Program, ServiceUnavailable, free_port, run
 
 _INSTALLED = "/usr/lib/postgresql"
 _PASSWORD = "link"
@@ -104,7 +104,8 @@ _FAST_SHUTDOWN = 2
 
 
 def _server_program(name: str) -> str:
+    """A program of the newest PostgreSQL here; not the one on PATH, which may be of another version than its neighbours."""
     versions = sorted(Path(_INSTALLED).glob("*/bin"), key=lambda folder: float(folder.parent.name))
     if not versions:
         raise ServiceUnavailable("PostgreSQL is not installed: type `make services`")
-    return program(name, str(versions[-1]))
+    return str(versions[-1] / name)
