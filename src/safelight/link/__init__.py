@@ -1,1 +1,27 @@
-"""link."""
+"""The link database: identifiers and their pseudonyms, the state of every request, and who asked for what."""
+
+from safelight.link.database import LinkDatabase
+from safelight.link.rows import (
+    Added,
+    ArchiveHealth,
+    CachedInstance,
+    CachedStudy,
+    ReleaseRow,
+    Request,
+    SetAsideRow,
+    StageCounts,
+    Summary,
+)
+
+__all__ = [
+    "Added",
+    "ArchiveHealth",
+    "CachedInstance",
+    "CachedStudy",
+    "LinkDatabase",
+    "ReleaseRow",
+    "Request",
+    "SetAsideRow",
+    "StageCounts",
+    "Summary",
+]

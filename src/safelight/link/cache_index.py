@@ -1,0 +1,115 @@
+"""The index of the raw cache: which instances of which studies are on disk, and in what order they were used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import delete, func, insert, select, update
+
+from safelight.link import schema
+from safelight.link.batches import in_batches
+from safelight.link.extracts import insert as insert_or_update
+from safelight.link.rows import CachedInstance, CachedStudy
+from safelight.model import RequestState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection, Row
+    from sqlalchemy.sql import ColumnElement
+
+_S: Final = schema.cached_study
+_I: Final = schema.cached_instance
+#: A request in one of these still reads the originals; once it is verified it never does again.
+_NEEDS_ORIGINALS: Final = (RequestState.LOCATED, RequestState.RETRIEVED, RequestState.DEIDENTIFIED)
+
+
+def _next_number() -> ColumnElement[int]:
+    other = _S.alias("other")
+    return select(func.coalesce(func.max(other.c.used_number), 0) + 1).scalar_subquery()
+
+
+def put(
+    connection: Connection,
+    study_uid: str,
+    archive: str,
+    instances: Iterable[CachedInstance],
+    *,
+    complete: bool,
+    now: datetime,
+) -> None:
+    """Enter a study with exactly these instances, in place of what was known of it."""
+    values: dict[str, Any] = {"archive": archive, "complete": complete, "last_used": now, "used_number": _next_number()}
+    study_id = connection.execute(
+        insert_or_update(connection, _S)
+        .values(study_uid=study_uid, **values)
+        .on_conflict_do_update(index_elements=[_S.c.study_uid], set_=values)
+        .returning(_S.c.id)
+    ).scalar_one()
+    connection.execute(delete(_I).where(_I.c.cached_study_id == study_id))
+    for batch in in_batches(instances):
+        connection.execute(
+            insert(_I),
+            [
+                {
+                    "cached_study_id": study_id,
+                    "series_uid": item.series_uid,
+                    "sop_uid": item.sop_uid,
+                    "sop_class_uid": item.sop_class_uid,
+                    "path": item.path,
+                    "size": item.size,
+                }
+                for item in batch
+            ],
+        )
+
+
+def get(connection: Connection, study_uid: str) -> CachedStudy | None:
+    """Return a study, or None."""
+    row = connection.execute(select(_S).where(_S.c.study_uid == study_uid)).one_or_none()
+    return _with_instances(connection, [row])[0] if row else None
+
+
+def page(connection: Connection, *, after: tuple[int, int], size: int) -> list[tuple[tuple[int, int], CachedStudy]]:
+    """Return the next studies by use, oldest first, each with its place in that order."""
+    rows = connection.execute(
+        select(_S)
+        .where((_S.c.used_number > after[0]) | ((_S.c.used_number == after[0]) & (_S.c.id > after[1])))
+        .order_by(_S.c.used_number, _S.c.id)
+        .limit(size)
+    ).all()
+    return [((row.used_number, row.id), study) for row, study in zip(rows, _with_instances(connection, rows), strict=True)]
+
+
+def _with_instances(connection: Connection, rows: Sequence[Row[Any]]) -> list[CachedStudy]:
+    found: dict[int, list[CachedInstance]] = {row.id: [] for row in rows}
+    query = select(_I).where(_I.c.cached_study_id.in_(list(found))).order_by(_I.c.id)
+    for item in connection.execute(query):
+        found[item.cached_study_id].append(
+            CachedInstance(item.series_uid, item.sop_uid, item.sop_class_uid, item.path, item.size)
+        )
+    return [CachedStudy(row.study_uid, row.archive, row.complete, tuple(found[row.id]), row.last_used) for row in rows]
+
+
+def touch(connection: Connection, study_uid: str, now: datetime) -> None:
+    """Mark a study as the most recently used."""
+    connection.execute(update(_S).where(_S.c.study_uid == study_uid).values(last_used=now, used_number=_next_number()))
+
+
+def drop(connection: Connection, study_uid: str) -> None:
+    """Forget a study; one that is not there is no error."""
+    study = select(_S.c.id).where(_S.c.study_uid == study_uid).scalar_subquery()
+    connection.execute(delete(_I).where(_I.c.cached_study_id == study))
+    connection.execute(delete(_S).where(_S.c.study_uid == study_uid))
+
+
+def pins(connection: Connection) -> set[str]:
+    """Return the studies that a request of any project still needs."""
+    table = schema.request
+    states = [state.value for state in _NEEDS_ORIGINALS]
+    return set(
+        connection.scalars(
+            select(table.c.located_study_uid).distinct().where(table.c.state.in_(states), table.c.located_study_uid != "")
+        )
+    )

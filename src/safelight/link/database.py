@@ -1,0 +1,406 @@
+"""The link database: the one place that knows which pseudonym is whose. It never leaves the hospital."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from safelight.errors import IntegrityError
+from safelight.link import (
+    audit,
+    cache_index,
+    extracts,
+    migration,
+    moves,
+    results,
+)
+from safelight.link import patients as patient_rows
+from safelight.link import requests as request_rows
+from safelight.link.batches import in_batches
+from safelight.link.connection import open_engine, transaction
+from safelight.link.rows import Added
+from safelight.link.summary import summarise
+from safelight.model import Reason, RequestState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime, timedelta
+
+    from sqlalchemy.engine import Connection
+
+    from safelight.link.rows import (
+        ArchiveHealth,
+        CachedInstance,
+        CachedStudy,
+        ReleaseRow,
+        Request,
+        SetAsideRow,
+        Summary,
+    )
+    from safelight.model import InstanceResult, KnownIdentifiers, StudyRequest
+    from safelight.pseudonym import Pseudonymizer
+
+#: Requests a transaction, when many are entered: a killed run repeats at most so many.
+_REQUESTS: int = 2000
+_PAGE: int = 500
+
+
+class LinkDatabase:
+    """Requests, patients, the raw cache's index and the audit trail, on PostgreSQL or SQLite.
+
+    Every method is one transaction, or a series of them that may be repeated after a kill. Safe to use from several
+    threads and processes at once. Errors name ids and counts, never what a row holds.
+
+    Args:
+        url: ``sqlite:///FILE`` or ``postgresql+psycopg2://USER:PASSWORD@HOST/NAME``.
+        clock: returns the time, aware, in UTC.
+
+    Raises:
+        ConfigurationError: another database than these.
+        StorageUnwritable: the SQLite file can't be created.
+        DatabaseUnavailable: (all methods) no answer, or locked for a minute.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], datetime]) -> None:
+        self._engine = open_engine(url)
+        self._clock = clock
+
+    def _write(self) -> AbstractContextManager[Connection]:
+        return transaction(self._engine)
+
+    def _read(self) -> AbstractContextManager[Connection]:
+        return transaction(self._engine, read_only=True)
+
+    def migrate(self) -> None:
+        """Bring the schema to this version. Safe to repeat."""
+        migration.migrate(self._engine)
+
+    def check(self) -> None:
+        """Raise ConfigurationError unless the schema is this version's, DatabaseUnavailable when there is no answer."""
+        migration.check(self._engine)
+
+    def close(self) -> None:
+        """Let all connections go."""
+        self._engine.dispose()
+
+    # -- projects, extracts, patients
+
+    def register_extract(self, project: str, *, name: str, sha256: str, generated: datetime, source: str) -> int:
+        """Enter an extract and return its id; the same contents again give the same id."""
+        with self._write() as connection:
+            return extracts.register(
+                connection, project, name=name, sha256=sha256, generated=generated, source=source, now=self._clock()
+            )
+
+    def add_requests(
+        self,
+        extract_id: int,
+        requests: Iterable[StudyRequest],
+        *,
+        pseudonymizer: Pseudonymizer,
+        opted_out: Mapping[str, Reason],
+    ) -> Added:
+        """Enter the requests of an extract, and issue their pseudonyms. Repeating it changes nothing.
+
+        Args:
+            extract_id: from ``register_extract``.
+            requests: streamed; a request is the same one by project, MRN, accession number, study and series.
+            pseudonymizer: of the project.
+            opted_out: medical record number -> why its patient may not be used. All requests of these patients become
+                opted_out, also those that are under way or were exported; those of other patients come back.
+
+        Returns:
+            Counts; a request given twice counts as new once and as known once.
+        """
+        with self._read() as connection:
+            extract = (extracts.project_of(connection, extract_id)[0], extract_id)
+            excluded = dict(opted_out) | dict.fromkeys(patient_rows.withdrawn(connection, extract[0]), Reason.WITHDRAWN)
+        added = Added()
+        for batch in in_batches(requests, _REQUESTS):
+            here = {mrn for request in batch if (mrn := request.mrn.strip())}
+            with self._write() as connection:
+                now = self._clock()
+                # In one transaction, so that no worker can claim a request before its opt-out is known.
+                added += request_rows.add_batch(
+                    connection, extract, batch, pseudonymizer=pseudonymizer, opted_out=excluded, now=now
+                )
+                out = {mrn: excluded[mrn] for mrn in here & excluded.keys()}
+                moves.opt_out(connection, extract[0], out, worker="opt-out", now=now)
+                back = moves.reopen(connection, extract[0], here - excluded.keys(), worker="opt-out", now=now)
+                added += Added(reopened=back)
+        for mrns in in_batches(sorted(excluded), _REQUESTS):
+            # Patients who are not in this extract may have requests from earlier ones.
+            with self._write() as connection:
+                out = {mrn: excluded[mrn] for mrn in mrns}
+                moves.opt_out(connection, extract[0], out, worker="opt-out", now=self._clock())
+                patient_rows.forget(connection, extract[0], mrns)
+        return added
+
+    def record_set_asides(self, extract_id: int, rows: Iterable[SetAsideRow]) -> None:
+        """Write down which rows of an extract could not be used, and why. Safe to repeat."""
+        with self._write() as connection:
+            extracts.record_set_asides(connection, extract_id, rows)
+
+    def record_opt_out_check(
+        self, extract_id: int, *, answer_sha256: str, answered_at: datetime, allowed: int, excluded: int
+    ) -> None:
+        """Keep the evidence that an extract's patients were looked up in an opt-out answer."""
+        with self._write() as connection:
+            extracts.record_opt_out_check(
+                connection,
+                extract_id,
+                answer_sha256=answer_sha256,
+                answered_at=answered_at,
+                allowed=allowed,
+                excluded=excluded,
+                now=self._clock(),
+            )
+
+    def put_patients(self, project: str, patients: Iterable[KnownIdentifiers]) -> int:
+        """Enter or replace what is known of patients, by their medical record number. Returns how many."""
+        with self._write() as connection:
+            now = self._clock()
+            return patient_rows.put(connection, extracts.make_project(connection, project, now), patients, now=now)
+
+    def patient(self, project: str, mrn: str) -> KnownIdentifiers | None:
+        """Return what is known of one patient."""
+        with self._read() as connection:
+            found = extracts.project_id(connection, project)
+            return patient_rows.get(connection, found, mrn) if found is not None else None
+
+    def patients(self, project: str) -> Iterator[KnownIdentifiers]:
+        """Return what is known of all patients of a project, streamed."""
+        after = 0
+        while True:
+            with self._read() as connection:
+                found = extracts.project_id(connection, project)
+                rows = patient_rows.page(connection, found, after=after, size=_PAGE) if found is not None else []
+            if not rows:
+                return
+            after = rows[-1][0]
+            yield from (row for _, row in rows)
+
+    def withdraw_patient(self, project: str, mrn: str, *, actor: str) -> int:
+        """Withdraw a patient for good: no later extract or opt-out answer brings the requests back. Audited.
+
+        Returns how many requests moved to opted_out. What was delivered already is for the release stage to take back.
+        """
+        with self._write() as connection:
+            now, mrn = self._clock(), mrn.strip()
+            found = extracts.make_project(connection, project, now)
+            patient_rows.withdraw(connection, found, mrn, now=now)
+            moved = moves.opt_out(connection, found, {mrn: Reason.WITHDRAWN}, worker="withdrawal", now=now)
+            audit.add(connection, "withdraw", actor, {"project": project, "requests": moved}, now=now)
+            return moved
+
+    # -- the state machine
+
+    def claim(self, project: str, states: Sequence[RequestState], *, worker: str, limit: int, lease: timedelta) -> list[int]:
+        """Lease up to ``limit`` free requests in these states. No two workers get the same one while its lease holds.
+
+        Expired leases are free again; requests put off are not before their time.
+        """
+        with self._write() as connection:
+            now = self._clock()
+            found = extracts.project_id(connection, project)
+            if found is None:
+                return []
+            return moves.claim(connection, found, states, worker=worker, limit=limit, now=now, until=now + lease)
+
+    def leased(self, project: str, states: Sequence[RequestState]) -> int:
+        """Return how many requests in these states some worker holds."""
+        with self._read() as connection:
+            found = extracts.project_id(connection, project)
+            return moves.leased(connection, found, states, self._clock()) if found is not None else 0
+
+    def requests(self, ids: Sequence[int]) -> list[Request]:
+        """Return requests in the order of ``ids``. Raises IntegrityError when one is not there."""
+        with self._read() as connection:
+            return request_rows.by_id(connection, ids)
+
+    def move(self, request_id: int, to: RequestState, *, worker: str, reason: Reason | None = None, **facts: object) -> None:
+        """Move a request that the worker has leased, and write down from where, why, at which attempt and when.
+
+        The lease stays with located and deidentified, the middles of their stages; every other move ends it.
+
+        Args:
+            request_id: the request.
+            to: its new state.
+            worker: who holds the lease.
+            reason: needed where the request is set aside.
+            facts: new values of ``archive``, ``located_study_uid``, ``announced``, ``received``, ``pseudo_study_uid``,
+                ``pseudo_patient_id``.
+
+        Raises:
+            IntegrityError: no such move, another's lease, or no reason given; nothing was changed.
+        """
+        with self._write() as connection:
+            moves.move(connection, request_id, to, worker=worker, reason=reason, facts=facts, now=self._clock())
+
+    def renew(self, ids: Sequence[int], *, worker: str, lease: timedelta) -> list[int]:
+        """Prolong leases, and return the ids of those that the worker still holds."""
+        with self._write() as connection:
+            return moves.renew(connection, ids, worker=worker, until=self._clock() + lease)
+
+    def release(self, ids: Sequence[int], *, worker: str) -> None:
+        """End leases early, without an attempt; what others hold is left alone."""
+        with self._write() as connection:
+            moves.give_back(connection, ids, worker=worker, now=self._clock())
+
+    def retry_later(self, request_id: int, *, worker: str, reason: Reason, not_before: datetime) -> None:
+        """Give a request back in its state, one attempt later, not to be claimed before a time."""
+        with self._write() as connection:
+            moves.retry_later(connection, request_id, worker=worker, reason=reason, not_before=not_before, now=self._clock())
+
+    def requeue(
+        self,
+        project: str,
+        *,
+        states: Sequence[RequestState] = (RequestState.FAILED, RequestState.NOT_FOUND),
+        reasons: Sequence[Reason] = (),
+    ) -> int:
+        """Ask again for requests that were set aside, all or those with one of the reasons. Returns how many."""
+        total = 0
+        while True:
+            with self._write() as connection:
+                found = extracts.project_id(connection, project)
+                if found is None:
+                    return 0
+                count = moves.requeue(connection, found, states=states, reasons=reasons, batch=_REQUESTS, now=self._clock())
+            total += count
+            if not count:
+                return total
+
+    def find(self, project: str, states: Sequence[RequestState]) -> Iterator[Request]:
+        """Return all requests of a project in these states, by id, streamed; no transaction stays open meanwhile."""
+        after = 0
+        while True:
+            with self._read() as connection:
+                found = extracts.project_id(connection, project)
+                rows = request_rows.page(connection, found, states, after=after, size=_PAGE) if found is not None else []
+            if not rows:
+                return
+            after = rows[-1].id
+            yield from rows
+
+    def summary(self, project: str) -> Summary:
+        """Count where the project's requests are."""
+        with self._read() as connection:
+            return summarise(connection, project)
+
+    # -- instances
+
+    def record_instances(self, request_id: int, instances: Iterable[InstanceResult]) -> None:
+        """Replace this request's instance rows."""
+        with self._write() as connection:
+            results.record_instances(connection, request_id, instances)
+
+    def instances(self, request_id: int) -> list[InstanceResult]:
+        """Return this request's instance rows."""
+        with self._read() as connection:
+            return results.instances(connection, request_id)
+
+    # -- raw cache
+
+    def cache_put(self, study_uid: str, archive: str, instances: Iterable[CachedInstance], *, complete: bool) -> None:
+        """Enter a study with exactly these instances, in place of what was known of it; it counts as used now."""
+        with self._write() as connection:
+            cache_index.put(connection, study_uid, archive, instances, complete=complete, now=self._clock())
+
+    def cache_get(self, study_uid: str) -> CachedStudy | None:
+        """Return a cached study, or None."""
+        with self._read() as connection:
+            return cache_index.get(connection, study_uid)
+
+    def cache_touch(self, study_uid: str) -> None:
+        """Mark a cached study as the most recently used."""
+        with self._write() as connection:
+            cache_index.touch(connection, study_uid, self._clock())
+
+    def cache_studies(self) -> Iterator[CachedStudy]:
+        """Return all cached studies, the least recently used first, streamed."""
+        after = (-1, 0)
+        while True:
+            with self._read() as connection:
+                rows = cache_index.page(connection, after=after, size=_PAGE)
+            if not rows:
+                return
+            after = rows[-1][0]
+            yield from (study for _, study in rows)
+
+    def cache_drop(self, study_uid: str) -> None:
+        """Forget a cached study."""
+        with self._write() as connection:
+            cache_index.drop(connection, study_uid)
+
+    def cache_pins(self) -> set[str]:
+        """Return the studies that a request of any project still needs in the cache."""
+        with self._read() as connection:
+            return cache_index.pins(connection)
+
+    # -- archives and releases
+
+    def archive_health(self, archive: str) -> ArchiveHealth:
+        """Return the circuit breaker's state of one archive."""
+        with self._read() as connection:
+            return results.health(connection, archive)
+
+    def set_archive_health(self, archive: str, health: ArchiveHealth) -> None:
+        """Set the circuit breaker of one archive for all workers."""
+        with self._write() as connection:
+            results.set_health(connection, archive, health, now=self._clock())
+
+    def record_release(self, project: str, release_id: str, manifest_sha256: str, requests: Sequence[int]) -> None:
+        """Enter a release. Safe to repeat; raises IntegrityError for another manifest under the same id."""
+        with self._write() as connection:
+            found = self._known_project(connection, project)
+            results.record_release(connection, found, release_id, manifest_sha256, requests, now=self._clock())
+
+    def releases(self, project: str) -> list[ReleaseRow]:
+        """Return the project's releases, oldest first."""
+        with self._read() as connection:
+            found = extracts.project_id(connection, project)
+            return results.releases(connection, found) if found is not None else []
+
+    def released_requests(self, project: str, release_id: str) -> list[int]:
+        """Return the ids of the requests in a release."""
+        with self._read() as connection:
+            return results.released_requests(connection, self._known_project(connection, project), release_id)
+
+    @staticmethod
+    def _known_project(connection: Connection, project: str) -> int:
+        found = extracts.project_id(connection, project)
+        if found is None:
+            raise IntegrityError(f"The link database knows no project '{project}'.", remedy="Ingest its cohort first.")
+        return found
+
+    # -- audit
+
+    def audit(self, event: str, actor: str, **details: str | int) -> None:
+        """Append an event to the audit trail: opaque ids, counts and pseudonyms, never an identifier."""
+        with self._write() as connection:
+            audit.add(connection, event, actor, details, now=self._clock())
+
+    def audit_head(self) -> tuple[int, str]:
+        """Return number and hash of the last audit entry, to be written down where this database can't change it."""
+        with self._read() as connection:
+            return audit.head(connection)
+
+    def verify_audit(self, *, expected_head: tuple[int, str] | None = None) -> int:
+        """Check the chain of the audit trail and return its length. Raises IntegrityError at the first broken entry."""
+        with self._read() as connection:
+            return audit.verify(connection, expected_head=expected_head)
+
+    def trace(self, project: str, pseudonym: str, *, actor: str) -> list[Request]:
+        """Return whose a pseudonym is: of a study, series, instance, patient, person or accession number. Audited.
+
+        The entry is written in the same transaction, before anything is shown, also when nothing was found.
+        """
+        with self._write() as connection:
+            found = extracts.project_id(connection, project)
+            traced = request_rows.of_pseudonym(connection, found, pseudonym.strip()) if found is not None else []
+            details: dict[str, str | int] = {"project": project, "requests": len(traced)}
+            for number, request in enumerate(traced[:20]):
+                details[f"request_{number}"] = request.id
+            audit.add(connection, "trace", actor, details, now=self._clock())
+            return traced
