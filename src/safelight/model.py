@@ -97,6 +97,7 @@ class Reason(StrEnum):
     NO_PATIENT_RECORD = "no_patient_record"
     TEXT_UNREADABLE = "text_unreadable"
     TEXT_TOO_LONG = "text_too_long"
+    DUPLICATE_INSTANCE = "duplicate_instance"
     RULE_NOT_APPLICABLE = "rule_not_applicable"
     # failed: may be tried again
     ARCHIVE_UNREACHABLE = "archive_unreachable"
