@@ -193,7 +193,7 @@ profile_fingerprint | text! | Fingerprint of the de-id profile.
 project_fingerprint | text! | Fingerprint of the project's settings.
 software_version | text! | Version of Safelight.
 manifest_sha256 | text! | SHA-256 of the manifest file, in hexadecimal.
-manifest | text! | The manifest as JSON.
+manifest | text! | The manifest as JSON, without its list of files.
 """,
     ),
 )
