@@ -1,7 +1,11 @@
-"""Load every de-id profile and hold every YAML file against its JSON schema, if it has one."""
+"""Load every de-id profile and hold every YAML file against its JSON schema.
+
+``--write`` renews the schema of projects, which is made from the models; an editor completes and checks files with it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -12,14 +16,20 @@ import yaml
 
 from safelight.errors import SafelightError
 from safelight.profile import load_profile
+from safelight.project import Project
 
 PROFILES = Path(__file__).resolve().parents[1] / "profiles"
+PROJECT_SCHEMA = "project.schema.json"
 #: Folder of YAML files -> the schema that editors use for them.
-SCHEMAS = {"deid": "deid.schema.json", "projects": "project.schema.json"}
+SCHEMAS = {"deid": "deid.schema.json", "projects": PROJECT_SCHEMA}
 
 
 def main() -> None:
     """Say what is wrong in all files, and end with an error if anything is."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--write", action="store_true", help="renew the schema of projects first")
+    if parser.parse_args().write:
+        (PROFILES / "schema" / PROJECT_SCHEMA).write_text(project_schema())
     found = problems()
     for problem in found:
         print(problem)
@@ -30,6 +40,12 @@ def main() -> None:
 def problems(profiles: Path = PROFILES) -> list[str]:
     """What is wrong in the folder of profiles, one line each; nothing when all is in order."""
     return [*_profile_problems(profiles), *_schema_problems(profiles)]
+
+
+def project_schema() -> str:
+    """The JSON schema of ``profiles/projects/*.yaml``, as the file in the repository must be."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Project.model_json_schema()}
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 
 
 def _profile_problems(profiles: Path) -> list[str]:
@@ -45,13 +61,15 @@ def _profile_problems(profiles: Path) -> list[str]:
 def _schema_problems(profiles: Path) -> list[str]:
     found = []
     for folder, name in SCHEMAS.items():
-        path = profiles / "schema" / name
-        if not path.exists():
-            found.append(f"{path.name}: missing in profiles/schema")
+        schema_file = profiles / "schema" / name
+        if not schema_file.exists():
+            found.append(f"{name}: missing in profiles/schema")
             continue
-        schema: dict[str, Any] = json.loads(path.read_text())
+        if name == PROJECT_SCHEMA and schema_file.read_text() != project_schema():
+            found.append(f"{name}: not what the models say; type: .venv/bin/python -m deployments.check_profiles --write")
+        schema: dict[str, Any] = json.loads(schema_file.read_text())
+        jsonschema.Draft202012Validator.check_schema(schema)
         validator = jsonschema.Draft202012Validator(schema)
-        validator.check_schema(schema)
         for path in sorted((profiles / folder).glob("*.yaml")):
             # JSON has no dates: let them be what they are in the file, text.
             loaded = json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))
