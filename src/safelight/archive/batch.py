@@ -26,6 +26,8 @@ from safelight.errors import (
     ArchiveBusy,
     ArchiveClosed,
     ArchiveMisconfigured,
+    DatabaseUnavailable,
+    IntegrityError,
     PermanentError,
     SafelightError,
     StorageFull,
@@ -34,7 +36,6 @@ from safelight.errors import (
 )
 from safelight.link import LinkDatabase, Request, StageCounts
 from safelight.model import Reason, RequestState, outcome_of
-
 
 _NOTHING: Final = Fetched(0, 0)
 
@@ -173,8 +174,8 @@ class _Batch:
                 archive = next(iter(unheard.values())).archive
                 raise ArchiveMisconfigured(
                     f"Archive '{archive.name}' was asked to send studies and never called our receiver.",
-                    remedy=f"Ask its manager whether it knows the destination '{self._receiver.ae_title}' with our receiver's "
-                    "host and port, and whether a firewall is between them.",
+                    remedy=f"Ask its manager whether it knows the destination '{self._receiver.ae_title}' with our "
+                    "receiver's host and port, and whether a firewall is between them.",
                 )
             for id_, event in unheard.items():
                 ended[id_] = self._set_aside(requests[id_], event.archive, event.incomplete)
@@ -239,8 +240,13 @@ class _Batch:
             end = self._set_aside(request, None, incomplete)
         except StudyRejected as rejected:
             end = self._end(request, outcome_of(rejected.reason), rejected.reason)
+        except DatabaseUnavailable:
+            raise
         except TransientError as passing:
             end = self._later(request, passing)
+        except IntegrityError:
+            # Another worker has taken it over, because our lease ran out: it is that one's to report.
+            end = _Ended(None)
         except (PermanentError, _Unheard):
             raise
         except Exception:  # noqa: BLE001  a defect must cost one study, not the batch; its text may quote data
@@ -352,6 +358,8 @@ class _Batch:
         """Put a request off to its next attempt, or end it when it has had its attempts."""
         reason = Reason.STORAGE_FULL if isinstance(passing, StorageFull) else Reason.ARCHIVE_UNREACHABLE
         closed = isinstance(passing, ArchiveClosed | ArchiveBusy)
+        # Read again: locating it may have started a new count.
+        (request,) = self._database.requests([request.id])
         if request.attempts + 1 >= self._max_attempts and not closed:
             return self._end(request, RequestState.FAILED, reason)
         not_before = self._clock() + next_attempt(request.attempts, jitter=self._archives[0].jitter)

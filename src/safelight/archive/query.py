@@ -199,7 +199,8 @@ class Conversation:
         """Return the studies that answer a request.
 
         Asked by UID, else by accession number with the patient's id, else, where the project allows it, by accession
-        number alone. The first way that has an answer counts. Answers that do not hold the value asked for are dropped: some archives ignore keys that they do not know.
+        number alone. The first way that has an answer counts. Answers that do not hold the value asked for are dropped:
+        some archives ignore keys that they do not know.
 
         Raises:
             StudyRejected: bad_value, when an identifier may not be sent.

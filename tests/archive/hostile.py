@@ -1,0 +1,219 @@
+"""An archive of our own making that misbehaves in every way that archives have been seen to."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
+from typing import Any
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, evt
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
+
+from tests.archive.studies import CT, Study
+from tests.services.process import free_port
+
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+VERIFICATION = "1.2.840.10008.1.1"
+_LEVEL_KEYS = {
+    "STUDY": ("StudyInstanceUID", "PatientID", "AccessionNumber", "StudyDate"),
+    "SERIES": ("StudyInstanceUID", "SeriesInstanceUID", "Modality"),
+    "IMAGE": ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"),
+}
+
+
+class HostileArchive:
+    """A pynetdicom archive; itself a ``DicomPeer``. Well-behaved until told otherwise.
+
+    Args:
+        studies: what it holds.
+        destination: where it sends, whatever it is asked.
+    """
+
+    def __init__(self, studies: Sequence[Study], destination: Any) -> None:
+        self.ae_title = "HOSTILE"
+        self.host = "127.0.0.1"
+        self.port = free_port()
+        self.destination = destination
+        self.instances = [dcmread(BytesIO(file)) for study in studies for file in study.files()]
+        #: How a C-MOVE sends its instances: association and data sets.
+        self.send: Callable[[Any, list[Dataset]], None] = send_all
+        self.opens_association = True
+        #: Called before each C-FIND; returns a status to fail with, or None.
+        self.on_find: Callable[[], int | None] = lambda: None
+        #: Called before each C-MOVE; returns a status to fail with, or None.
+        self.on_move: Callable[[], int | None] = lambda: None
+        #: Associations that are turned away as passing before one is taken.
+        self.refusals = 0
+        self.operations: Counter[str] = Counter()
+        self.moved: list[list[str]] = []
+        self.identifiers: list[Dataset] = []
+        self.answer_all = False
+
+    def start(self) -> HostileArchive:
+        self._ae = AE(self.ae_title)
+        self._ae.require_called_aet = True
+        for sop_class in (VERIFICATION, FIND, MOVE):
+            self._ae.add_supported_context(sop_class)
+        self._server = self._ae.start_server(
+            (self.host, self.port),
+            block=False,
+            evt_handlers=[
+                (evt.EVT_REQUESTED, self._requested),
+                (evt.EVT_C_ECHO, self._echo),
+                (evt.EVT_C_FIND, self._find),
+                (evt.EVT_C_MOVE, self._move),
+            ],
+        )
+        return self
+
+    def stop(self) -> None:
+        self._ae.shutdown()
+
+    def _requested(self, event: evt.Event) -> None:
+        self.operations["association"] += 1
+        if self.refusals > 0:
+            self.refusals -= 1
+            event.assoc.acse.send_reject(0x02, 0x03, 0x02)
+            event.assoc.kill()
+
+    def _echo(self, event: evt.Event) -> int:
+        self.operations["echo"] += 1
+        return 0x0000
+
+    def _find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
+        self.operations["find"] += 1
+        self.identifiers.append(event.identifier)
+        if (status := self.on_find()) is not None:
+            yield status, None
+            return
+        level = event.identifier.QueryRetrieveLevel
+        seen = set()
+        for instance in self._matching(event.identifier):
+            answer = Dataset()
+            answer.QueryRetrieveLevel = level
+            for keyword in _LEVEL_KEYS[level]:
+                setattr(answer, keyword, instance.get(keyword, ""))
+            key = tuple(str(answer[keyword].value) for keyword in _LEVEL_KEYS[level])
+            if key not in seen:
+                seen.add(key)
+                yield 0xFF00, answer
+
+    def _matching(self, identifier: Dataset) -> list[Dataset]:
+        keys = {
+            keyword: identifier.get(keyword)
+            for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "PatientID", "AccessionNumber")
+            if identifier.get(keyword) and not self.answer_all
+        }
+
+        def matches(instance: Dataset) -> bool:
+            return all(
+                str(instance.get(keyword)) in ([str(value)] if isinstance(value, str) else [str(one) for one in value])
+                for keyword, value in keys.items()
+            )
+
+        return [instance for instance in self.instances if matches(instance)]
+
+    def _move(self, event: evt.Event) -> Iterator[Any]:
+        self.operations["move"] += 1
+        matching = self._matching(event.identifier)
+        self.moved.append([instance.SOPInstanceUID for instance in matching])
+        status = self.on_move()
+        if self.opens_association and status is None:
+            sender = AE(self.ae_title)
+            # Verification, so that there is an association even when nothing is sent.
+            sender.add_requested_context(VERIFICATION)
+            for sop_class in sorted({str(instance.SOPClassUID) for instance in [*matching, *self.instances]} | {CT}):
+                sender.add_requested_context(sop_class, ExplicitVRLittleEndian)
+            association = sender.associate(self.destination.host, self.destination.port, ae_title=self.destination.ae_title)
+            try:
+                if association.is_established:
+                    self.send(association, matching)
+            finally:
+                if association.is_established:
+                    association.release()
+        yield self.destination.host, self.destination.port, {"contexts": _verification()}
+        yield 0
+        if status is not None:
+            yield status, None
+
+
+def _verification() -> list[Any]:
+    ae = AE()
+    ae.add_requested_context(VERIFICATION)
+    return list(ae.requested_contexts)
+
+
+def encoded(instance: Dataset) -> bytes:
+    """Return the data set's bytes as they go over the wire."""
+    target = BytesIO()
+    instance.save_as(target, implicit_vr=False, little_endian=True)
+    raw = target.getvalue()
+    if raw[128:132] == b"DICM":
+        length = int.from_bytes(raw[140:144], "little")
+        return raw[144 + length :]
+    return raw
+
+
+def send_all(association: Any, instances: list[Dataset]) -> None:
+    """Send each once, as it is."""
+    for instance in instances:
+        store(association, instance, encoded(instance))
+
+
+def send_nothing(association: Any, instances: list[Dataset]) -> None:
+    """Send none."""
+
+
+def send_twice(association: Any, instances: list[Dataset]) -> None:
+    """Send each twice."""
+    send_all(association, [one for instance in instances for one in (instance, instance)])
+
+
+def send_truncated(association: Any, instances: list[Dataset]) -> None:
+    """Send each without its last 100 bytes, and say that it is complete."""
+    for instance in instances:
+        store(association, instance, encoded(instance)[:-100])
+
+
+def send_half_and_drop(association: Any, instances: list[Dataset]) -> None:
+    """Send all but the last, then half of that one, then close the connection."""
+    send_all(association, instances[:-1])
+    request, context_id = _request(association, instances[-1], encoded(instances[-1]))
+    message = C_STORE_RQ()
+    message.primitive_to_message(request)
+    pdus = list(message.encode_msg(context_id, 4096))
+    for pdu in pdus[: len(pdus) // 2]:
+        association.dul.send_pdu(pdu)
+    time.sleep(0.2)
+    association.dul.socket.close()
+    association.kill()
+
+
+def store(association: Any, instance: Dataset, raw: bytes) -> int:
+    """Send bytes as an instance's data set; returns the status."""
+    request, context_id = _request(association, instance, raw)
+    association._reactor_checkpoint.clear()
+    while not association._is_paused:
+        time.sleep(0.001)
+    association.dimse.send_msg(request, context_id)
+    _, answer = association.dimse.get_msg(block=True)
+    association._reactor_checkpoint.set()
+    return -1 if answer is None else int(answer.Status)
+
+
+def _request(association: Any, instance: Dataset, raw: bytes) -> tuple[C_STORE, int]:
+    request = C_STORE()
+    request.MessageID = 7
+    request.AffectedSOPClassUID = instance.SOPClassUID
+    request.AffectedSOPInstanceUID = instance.SOPInstanceUID
+    request.Priority = 2
+    request.DataSet = BytesIO(raw)
+    context = next(one for one in association.accepted_contexts if one.abstract_syntax == instance.SOPClassUID)
+    return request, context.context_id

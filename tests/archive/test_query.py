@@ -1,0 +1,197 @@
+"""Asking archives: real ones, and what is never sent to any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import config
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+
+from safelight.archive import identifier as ids
+from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable, StudyRejected
+from safelight.model import Reason
+from tests.archive.conftest import a_request, an_archive
+from tests.archive.hostile import HostileArchive
+from tests.archive.studies import Study
+from tests.services.orthanc import Orthanc, Peer
+from tests.services.process import free_port
+
+STUDY = Study(1)
+OTHER = Study(2, series=(1,), patient=2)
+
+
+@pytest.fixture(params=["orthanc", "dcmqrscp"])
+def real_archive(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Each make of archive, holding two studies."""
+    archive = request.getfixturevalue(request.param)
+    files = []
+    for index, content in enumerate([*STUDY.files(), *OTHER.files()]):
+        path = tmp_path / f"{index}.dcm"
+        path.write_bytes(content)
+        files.append(path)
+    archive.upload(files)
+    return archive
+
+
+@pytest.fixture
+def hostile(receiver_peer: Peer) -> Iterator[HostileArchive]:
+    archive = HostileArchive([STUDY, OTHER], receiver_peer).start()
+    yield archive
+    archive.stop()
+
+
+def test_echo(real_archive: Any) -> None:
+    an_archive(real_archive).echo()
+
+
+def test_a_study_is_found_by_its_uid(real_archive: Any) -> None:
+    (answer,) = an_archive(real_archive).find_study(a_request(STUDY, accession_number=""))
+    assert answer.study_uid == STUDY.uid
+    assert answer.patient_id == STUDY.mrn
+    assert answer.study_date == STUDY.when
+
+
+def test_a_study_is_found_by_accession_number_and_patient(real_archive: Any) -> None:
+    for uid in ("", "1.2.3.999"):
+        (answer,) = an_archive(real_archive).find_study(a_request(STUDY, study_uid=uid))
+        assert answer.study_uid == STUDY.uid
+
+
+def test_accession_number_alone_only_where_the_project_allows_it(real_archive: Any) -> None:
+    request = a_request(STUDY, study_uid="", mrn="SOMEONE-ELSE")
+    assert an_archive(real_archive).find_study(request) == []
+    (answer,) = an_archive(real_archive, accession_alone=True).find_study(request)
+    assert answer.study_uid == STUDY.uid
+
+
+def test_series_and_instances_are_announced(real_archive: Any) -> None:
+    archive = an_archive(real_archive)
+    assert {one.series_uid for one in archive.find_series(STUDY.uid)} == {STUDY.series_uid(0), STUDY.series_uid(1)}
+    assert sorted(one.sop_uid for one in archive.find_instances(STUDY.uid)) == sorted(STUDY.sop_uids)
+    of_one = archive.find_instances(STUDY.uid, series_uids=[STUDY.series_uid(1)])
+    assert {one.series_uid for one in of_one} == {STUDY.series_uid(1)}
+    assert len(of_one) == STUDY.series[1]
+
+
+def test_nothing_is_found_of_an_unknown_study(real_archive: Any) -> None:
+    archive = an_archive(real_archive)
+    assert archive.find_study(a_request(STUDY, study_uid="1.2.3.999", accession_number="NONE")) == []
+    assert archive.find_instances("1.2.3.999") == []
+
+
+def test_instances_by_study_alone_where_the_archive_can(orthanc: Orthanc) -> None:
+    orthanc.upload(STUDY.files())
+    found = an_archive(orthanc, image_query_needs_series=False).find_instances(STUDY.uid)
+    assert sorted(one.sop_uid for one in found) == sorted(STUDY.sop_uids)
+    assert {one.series_uid for one in found} == {STUDY.series_uid(0), STUDY.series_uid(1)}
+
+
+def test_patient_root(orthanc: Orthanc) -> None:
+    orthanc.upload(STUDY.files())
+    archive = an_archive(orthanc, information_model="patient")
+    (answer,) = archive.find_study(a_request(STUDY, study_uid=""))
+    assert answer.study_uid == STUDY.uid
+    assert len(archive.find_instances(STUDY.uid, patient_id=STUDY.mrn)) == len(STUDY.sop_uids)
+
+
+def test_a_wrong_ae_title_of_the_archive_is_a_matter_of_settings(real_archive: Any) -> None:
+    wrong = Peer("NOT-ITS-NAME", real_archive.port)
+    with pytest.raises(ArchiveMisconfigured) as caught:
+        an_archive(wrong).find_study(a_request(STUDY))
+    assert "AE title" in str(caught.value)
+    assert "CANARY" not in str(caught.value)
+
+
+def test_an_archive_that_does_not_know_us_is_a_matter_of_settings(real_archive: Any) -> None:
+    with pytest.raises(ArchiveMisconfigured) as caught:
+        an_archive(real_archive, calling="STRANGER").find_study(a_request(STUDY))
+    assert "AE title" in str(caught.value)
+
+
+def test_an_archive_that_is_not_there_can_be_tried_again() -> None:
+    waits: list[float] = []
+    archive = an_archive(Peer("GONE", free_port()), attempts=4)
+    archive.sleep = waits.append
+    archive.jitter = lambda: 1.0
+    with pytest.raises(ArchiveUnreachable):
+        archive.echo()
+    assert waits == [0.5, 1.0, 2.0]
+
+
+def test_passing_refusals_are_tried_again(hostile: HostileArchive) -> None:
+    hostile.refusals = 2
+    assert an_archive(hostile, attempts=3).find_study(a_request(STUDY))
+    hostile.refusals = 2
+    with pytest.raises(ArchiveBusy):
+        an_archive(hostile, attempts=2).find_study(a_request(STUDY))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(0xA700, ArchiveBusy), (0xC001, ArchiveUnreachable), (0x0122, ArchiveMisconfigured)]
+)
+def test_failed_queries_say_what_to_do(hostile: HostileArchive, status: int, error: type[Exception]) -> None:
+    hostile.on_find = lambda: status
+    with pytest.raises(error):
+        an_archive(hostile, attempts=2).find_study(a_request(STUDY))
+    assert hostile.operations["find"] == (1 if error is ArchiveMisconfigured else 2)
+
+
+def test_answers_that_are_not_what_was_asked_are_dropped(hostile: HostileArchive) -> None:
+    hostile.answer_all = True
+    (answer,) = an_archive(hostile).find_study(a_request(STUDY))
+    assert answer.study_uid == STUDY.uid
+    assert sorted(one.sop_uid for one in an_archive(hostile).find_instances(STUDY.uid)) == sorted(STUDY.sop_uids)
+
+
+def test_no_query_is_sent_without_a_value_to_match(hostile: HostileArchive) -> None:
+    archive = an_archive(hostile, accession_alone=True)
+    for blank in ("", "  "):
+        assert archive.find_study(a_request(STUDY, study_uid=blank, accession_number=blank)) == []
+        assert archive.find_study(a_request(STUDY, study_uid=blank, accession_number=blank, mrn=blank)) == []
+    assert hostile.operations["association"] == 0
+    archive.find_study(a_request(STUDY, study_uid="1.2.3.999", accession_number="", mrn=""))
+    archive.find_study(a_request(STUDY, study_uid="", mrn=""))
+    keys = [
+        {one.keyword for one in identifier if one.value} - {"QueryRetrieveLevel", "SpecificCharacterSet"}
+        for identifier in hostile.identifiers
+    ]
+    assert keys == [{"StudyInstanceUID"}, {"AccessionNumber"}]
+
+
+@pytest.mark.parametrize("bad", ["00*", "A?C", "A\\B", "A\nB", "*"])
+@pytest.mark.parametrize("where", ["mrn", "accession_number", "study_uid"])
+def test_wildcards_are_never_sent(hostile: HostileArchive, where: str, bad: str) -> None:
+    with pytest.raises(StudyRejected) as caught:
+        an_archive(hostile).find_study(a_request(STUDY, **{"study_uid": "", where: bad}))
+    assert caught.value.reason is Reason.BAD_VALUE
+    assert bad not in str(caught.value)
+    assert hostile.operations["association"] == 0
+
+
+def test_an_identifier_without_a_value_is_a_mistake_of_ours() -> None:
+    for match in ({}, {ids.STUDY_UID: ""}, {ids.STUDY_UID: []}, {ids.SOP_INSTANCE_UID: ["1.2", ""]}):
+        with pytest.raises(ValueError, match="key"):
+            ids.encode("STUDY", match)  # type: ignore[arg-type]  on purpose
+
+
+def test_identifiers_with_other_letters(orthanc: Orthanc) -> None:
+    study = Study(7, overrides={"PatientID": "CANARYÅ1", "AccessionNumber": "CANARYÖ7"})
+    orthanc.upload(study.files())
+    request = a_request(study, study_uid="", mrn="CANARYÅ1", accession_number="CANARYÖ7")
+    (answer,) = an_archive(orthanc).find_study(request)
+    assert (answer.patient_id, answer.accession_number) == ("CANARYÅ1", "CANARYÖ7")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("20240305", date(2024, 3, 5)), ("2024.03.05", date(2024, 3, 5)), ("20241399", None), ("CANARY", None), ("", None)],
+)
+def test_dates_in_answers(text: str, expected: date | None) -> None:
+    answer = Dataset()
+    answer.add(DataElement(ids.STUDY_DATE, "DA", text, validation_mode=config.IGNORE))
+    assert ids.Answer(answer, "").date(ids.STUDY_DATE) == expected
