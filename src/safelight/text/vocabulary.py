@@ -41,10 +41,14 @@ class Vocabulary:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def read_ranked(name: str) -> list[str]:
+    """Return one packaged list in its order."""
+    return gzip.decompress((files("safelight.text.words") / name).read_bytes()).decode().split()
+
+
 def read_words(name: str) -> frozenset[str]:
     """Return one packaged list."""
-    data = (files("safelight.text.words") / name).read_bytes()
-    return frozenset(gzip.decompress(data).decode().split())
+    return frozenset(read_ranked(name))
 
 
 @cache

@@ -1,0 +1,215 @@
+"""Places that narrow down who is meant: hospitals, practices, wards, addresses and towns."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from safelight.text.folding import fold_word
+from safelight.text.lexicon import alternatives, read_lines, read_set
+from safelight.text.span import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from safelight.text.document import Document, Word
+    from safelight.text.site import Site
+
+_B: Final = r"(?<![^\W_])"
+_E: Final = r"(?![^\W_])"
+_W: Final = r"[^\W\d_][\w'\u2019.&\-]*"
+_STREET: Final = alternatives("streets.txt")
+_ADDRESS: Final = re.compile(
+    rf"{_B}(?:(?:flat|apartment|apt|unit|room|house|suite)\s\w{{1,4}},?\s{{1,3}}(?:{_W}\s(?:house|court|lodge|tower|point),\s)?)?\d{{1,4}}\s?[a-h]?(?:[\-/]\d{{1,4}}[a-h]?)?,?\s{{1,3}}"
+    rf"(?:{_W}\s{{1,2}}){{0,3}}?{_W}\s{{1,2}}(?:{_STREET}){_E}(?!\.?\w)(?:\s(?:north|south|east|west|{_STREET}){_E})?"
+)
+_NO_ADDRESS: Final = re.compile(
+    r"\b(?:mm|cm|mg|ml|kg|years?|months?|weeks?|days?|hours?|min|mins|minutes|x|of|is|was|in|at|on|with|and|to|for|no|previous|noted|seen|left|right|lesions?|nodes?|views?|images?|series|hu|units?|french|gauge)\b"
+)
+_TOWN_AFTER_ADDRESS: Final = re.compile(
+    rf"[,^\s]{{1,4}}(?P<v>{_W}(?:[\s\-]{_W}){{0,3}}?)(?=[,^\s]{{1,4}}(?:[a-z]{{1,2}}\d)|\s*\n|[,.]|$)"
+)
+_INSTITUTION: Final = alternatives("institutions.txt")
+_PRACTICE: Final = alternatives("practices.txt")
+_TO_PLACE: Final = re.compile(
+    rf"{_B}(?:transferred|transfer|images?|imaging|scan|scans|referred|repatriated|admitted|discharged|imported|films?|ct|mri|pet|study|studies|performed|reported|previously|seen|treated|care|back|moved|works?|working|based|outside|"
+    rf"brought|registered|sent|operated|surgery|procedure|died|born|resident|lives?|living|visit(?:ed|ing)?|trip|attends?|attending|school|nursery|university|college)"
+    rf"(?:\s\w+){{0,2}}?\s(?:from|to|at|in|near)\s(?:the\s)?(?P<v>(?:the\s)?{_W}(?:[\s\-]{_W}){{0,2}})"
+)
+
+
+def _name(words: str, limit: int = 4) -> str:
+    return rf"(?:(?:the|st|st\.)\s{{1,2}})?(?:{_W}[\s\-]{{1,2}}(?:of\s|and\s|&\s|the\s|in\s)?){{1,{limit}}}?(?:{words})"
+
+
+_HOSPITAL_LIKE: Final = re.compile(rf"{_B}{_name(_INSTITUTION)}{_E}(?:\s(?:{_W}))?")
+_PRACTICE_LIKE: Final = re.compile(rf"{_B}{_name(_PRACTICE)}{_E}")
+_WARD: Final = re.compile(
+    rf"{_B}(?:(?P<name>{_W}(?:\s{_W})?)\sward|ward\s(?:[a-z]?\d{{1,3}}[a-z]?|[a-z]\d?|{_W})|(?:bay|bed|cubicle)\s\d{{1,3}}[a-z]?)(?![^\W_])"
+)
+_UNITS: Final = re.compile(
+    rf"{_B}(?:(?:ed|a&e|ae)\s(?:resus|majors|minors|paeds)|amu|mau|sau|cdu|eau|mssu|ambu|itu|gitu|icu|hdu|ccu|cicu|picu|nicu|scbu|sdec|aau|eou|frailty unit|acute frailty unit|resus|dsu|pau|cau|asu|hasu|atu|stu|rmu){_E}"
+)
+#: In front of "ward" these words are no ward's name.
+_NO_WARD: Final = read_set("no_wards.txt")
+_CONNECT: Final = read_set("no_places.txt")
+
+
+class Places:
+    """Finds places: those that are known by name, and those that look like one.
+
+    Args:
+        site: the hospital's own list.
+    """
+
+    def __init__(self, site: Site) -> None:
+        directory = site.directory
+        hospitals = [
+            *site.values("hospitals"),
+            *directory.home_aliases,
+            directory.home_hospital,
+            *read_lines("hospitals.txt"),
+        ]
+        short = [re.sub(r"(?i)\s+(?:university\s+)?(?:hospital|infirmary)s?$", "", name) for name in hospitals]
+        hospitals += [name for name in short if len(name.split()) > 1]
+        self._hospitals = _any_of(hospitals)
+        self._practices = _any_of(site.values("practices"))
+        self._towns = _any_of([*site.values("towns"), *read_lines("towns.txt")])
+        self._wards = _any_of(site.values("wards"))
+
+    @cached_property
+    def _listed(self) -> tuple[tuple[str, re.Pattern[str], float], ...]:
+        return (("HOSPITAL", self._hospitals, 0.86), ("GP_PRACTICE", self._practices, 0.86), ("WARD", self._wards, 0.86))
+
+    def find(self, document: Document) -> Iterator[Span]:
+        """Yield places in the document."""
+        low = document.low
+        for label, pattern, score in self._listed:
+            for match in pattern.finditer(low):
+                if document.caseless or document.text[match.start()].isupper():
+                    yield Span(*match.span(), label, "place:listed", score)
+        for label, pattern in (("GP_PRACTICE", _PRACTICE_LIKE), ("HOSPITAL", _HOSPITAL_LIKE)):
+            for match in pattern.finditer(low):
+                if (start := self._name_start(document, match)) is not None:
+                    yield Span(start, match.end(), label, "place:institution", 0.84)
+        for match in _UNITS.finditer(low):
+            yield Span(*match.span(), "WARD", "place:unit", 0.7)
+        for match in _WARD.finditer(low):
+            yield from self._ward(document, match)
+        yield from self._addresses(document)
+        for match in self._towns.finditer(low):
+            written = document.text[slice(*match.span())]
+            if (
+                (written[0].isupper() or document.all_lower)
+                and not document.is_protected(*match.span())
+                and self._is_town(document, match)
+            ):
+                yield Span(*match.span(), "TOWN", "place:town", 0.72)
+        for match in _TO_PLACE.finditer(low):
+            yield from self._unlisted(document, match)
+
+    def _name_start(self, document: Document, match: re.Match[str]) -> int | None:
+        """Return where the capitalised words in front of "Hospital" begin, or None when there are none."""
+        words = document.words_between(match.start(), match.end())
+        head = None
+        for word in reversed(words[:-1]):
+            connects = word.low in {"of", "and", "the", "in", "st", "&"}
+            if connects and head is not None and word.low != "the":
+                continue
+            if word.low in _CONNECT and not (word.low == "the" and word.capital and not document.caseless):
+                break
+            if not (word.capital or document.all_lower or connects):
+                break
+            if word.low in _GENERIC and head is None:
+                head = None if document.lexicon.vocabulary.is_common(word.low) and word.low in _GENERIC else word
+                continue
+            head = word
+        return head.start if head else None
+
+    def _ward(self, document: Document, match: re.Match[str]) -> Iterator[Span]:
+        words = document.words_between(*match.span())
+        if match["name"] is None:
+            after = document.low[match.start() : match.end()].split()
+            if len(after) == 2 and (any(c.isdigit() for c in after[1]) or len(after[1]) == 1):
+                yield Span(*match.span(), "WARD", "place:ward", 0.75)
+            return
+        named = [word for word in words[:-1] if word.low not in _NO_WARD and (word.capital or document.caseless)]
+        if named and not document.is_protected(named[0].start, match.end()):
+            if document.caseless and all(document.lexicon.vocabulary.is_common(word.low) for word in named):
+                named = named[-1:] if named[-1].low not in _GENERIC else []
+            if named:
+                yield Span(named[0].start, match.end(), "WARD", "place:ward", 0.75)
+
+    def _addresses(self, document: Document) -> Iterator[Span]:
+        low = document.low
+        for match in _ADDRESS.finditer(low):
+            body = low[slice(*match.span())]
+            inner = re.sub(r"^\D*\d+\s?[a-h]?,?\s+", "", body)
+            if _NO_ADDRESS.search(inner) or not self._capitalised(
+                document, match.start() + len(body) - len(inner), match.end()
+            ):
+                continue
+            yield Span(*match.span(), "ADDRESS", "place:address", 0.82)
+            town = _TOWN_AFTER_ADDRESS.match(low, match.end())
+            if town and self._capitalised(document, *town.span("v")) and not any(c.isdigit() for c in town["v"]):
+                if not self._practice_word(town["v"]):
+                    yield Span(*town.span("v"), "TOWN", "place:after_address", 0.71)
+
+    @staticmethod
+    def _practice_word(written: str) -> bool:
+        return bool(re.match(r"(?:dob|tel|fax|nhs|diagnosis|re|dear|phone|mob)\b", written))
+
+    @staticmethod
+    def _capitalised(document: Document, start: int, end: int) -> bool:
+        if document.all_lower:
+            return True
+        words = document.words_between(start, end)
+        return bool(words) and all(
+            word.capital or word.low in {"of", "the", "and", "upon", "on", "le", "st"} for word in words
+        )
+
+    def _is_town(self, document: Document, match: re.Match[str]) -> bool:
+        """Tell whether a town's name is the town here and not a word or a surname."""
+        name = match.group()
+        if not document.lexicon.vocabulary.is_common(name) and " " not in name:
+            return True
+        if " " in name or "-" in name:
+            return True
+        before = document.low[max(0, match.start() - 14) : match.start()]
+        return bool(re.search(r"(?:\bin|\bfrom|\bto|\bat|\bnear|\^|,)\s?$", before)) and not document.caseless
+
+    def _unlisted(self, document: Document, match: re.Match[str]) -> Iterator[Span]:
+        """Yield a place that no list has: capitalised words, one of them no word, behind "transferred from"."""
+        words = document.words_between(*match.span("v"))
+        taken: list[Word] = []
+        for word in words:
+            if word.low == "the" and not taken:
+                continue
+            if not (word.capital or document.all_lower) or word.low in _CONNECT or document.lexicon.is_clinical(word.low):
+                break
+            taken.append(word)
+        lexicon = document.lexicon
+        if (
+            taken
+            and any(lexicon.is_foreign(word.low) for word in taken)
+            and not document.is_protected(taken[0].start, taken[-1].end)
+        ):
+            yield Span(taken[0].start, taken[-1].end, "HOSPITAL", "place:behind", 0.68)
+
+
+_GENERIC: Final = read_set("generic_places.txt")
+
+
+def _any_of(names: Iterable[str]) -> re.Pattern[str]:
+    """Return the pattern of any of the names, the longest first, with any blank, hyphen or apostrophe between words."""
+    unique = {fold_word(name).strip() for name in names if len(name.strip()) > 2}
+    patterns = [
+        r"[\s\-]{1,2}".join(_loose(word) for word in re.split(r"[\s\-]+", name))
+        for name in sorted(unique, key=lambda n: (-len(n), n))
+    ]
+    return re.compile(f"{_B}(?:{'|'.join(patterns)}){_E}" if patterns else r"(?!)")
+
+
+def _loose(word: str) -> str:
+    return "['\u2019]?".join(re.escape(part) for part in word.split("'"))
