@@ -66,17 +66,21 @@ def profile_names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def load_profile(folder: Path, name: str, *, overrides: Mapping[str, Any] | None = None) -> DeidProfile:
+def load_profile(
+    folder: Path, name: str, *, overrides: Mapping[str, Any] | None = None, shared: Path | None = None
+) -> DeidProfile:
     """Load ``<folder>/<name>.yaml`` with what it extends, and what a project changes in it.
 
     ``extends`` names profiles or parts in the order in which they apply; later wins, the file itself and then the
-    overrides last. What an extended profile itself extends counts too, but no deeper.
+    overrides last. What an extended profile itself extends counts too, but no deeper. What is not in ``folder`` is
+    looked for in ``shared``.
 
     Raises:
         ConfigurationError: missing or wrong; with file, line and what is allowed.
     """
-    file = _load(folder, name)
-    chain = [*_extended(folder, file), file]
+    places = Places(folder, shared)
+    file = places.load(name)
+    chain = [*_extended(places, file), file]
     if overrides:
         chain.append(YamlFile(Path(f"overrides-of-{name.replace('/', '-')}"), dict(overrides), {}))
     for one in chain:
@@ -84,7 +88,7 @@ def load_profile(folder: Path, name: str, *, overrides: Mapping[str, Any] | None
     builder = RulesBuilder()
     rule_files = _rule_files(chain)
     for rule_name in rule_files:
-        builder.add_burned_in(_load_rules(folder, rule_name, file))
+        builder.add_burned_in(places.load_rules(rule_name, file))
     records: dict[str, Any] = {}
     dates = "shift"
     for one in chain:
@@ -114,23 +118,37 @@ def load_profile(folder: Path, name: str, *, overrides: Mapping[str, Any] | None
     return replace(profile, dicom=replace(rules, profile=name, fingerprint=fingerprint))
 
 
-def _load(folder: Path, name: str) -> YamlFile:
-    path = folder / f"{name}.yaml"
-    if not NAME.fullmatch(name) or not path.is_file():
-        raise ConfigurationError(
-            "There is no de-id profile of that name.", remedy=f"Profiles here: {', '.join(profile_names(folder)) or 'none'}."
-        )
-    file = load_yaml(path)
-    if file.data.get("name") != name:
-        file.refuse(f"The name must be the file's, '{name}'.", at=("name",))
-    return file
+@dataclass(frozen=True)
+class Places:
+    """Where profiles, their parts and burned-in rule files are looked for: a folder, then a shared one."""
 
+    folder: Path
+    shared: Path | None = None
 
-def _load_rules(folder: Path, name: str, file: YamlFile) -> YamlFile:
-    path = folder / "burned-in" / f"{name}.yaml"
-    if not NAME.fullmatch(name) or not path.is_file():
-        file.refuse("There is no burned-in rule file of that name.", at=("dicom", "pixels", "rules"))
-    return load_yaml(path)
+    def find(self, name: str) -> Path | None:
+        """Return the file of that name, or None."""
+        if not NAME.fullmatch(name):
+            return None
+        places = [self.folder, *([self.shared] if self.shared else [])]
+        return next((path for place in places if (path := place / f"{name}.yaml").is_file()), None)
+
+    def load(self, name: str) -> YamlFile:
+        """Load a profile or part."""
+        path = self.find(name)
+        if path is None:
+            here = ", ".join(profile_names(self.folder)) or "none"
+            raise ConfigurationError("There is no de-id profile of that name.", remedy=f"Profiles here: {here}.")
+        file = load_yaml(path)
+        if file.data.get("name") != name:
+            file.refuse(f"The name must be the file's, '{name}'.", at=("name",))
+        return file
+
+    def load_rules(self, name: str, file: YamlFile) -> YamlFile:
+        """Load a burned-in rule file that a profile names."""
+        path = self.find(f"burned-in/{name}")
+        if path is None:
+            file.refuse("There is no burned-in rule file of that name.", at=("dicom", "pixels", "rules"))
+        return load_yaml(path)
 
 
 def _rule_files(chain: list[YamlFile]) -> list[str]:
@@ -145,23 +163,25 @@ def _rule_files(chain: list[YamlFile]) -> list[str]:
     return names
 
 
-def _extended(folder: Path, file: YamlFile) -> list[YamlFile]:
+def _extended(places: Places, file: YamlFile) -> list[YamlFile]:
     chain: dict[str, YamlFile] = {}
     for index, name in enumerate(_extends(file)):
-        parent = _load_parent(folder, str(name), file, index)
+        parent = _load_parent(places, str(name), file, index)
         for inner_index, inner in enumerate(_extends(parent)):
-            grandparent = _load_parent(folder, str(inner), parent, inner_index)
+            grandparent = _load_parent(places, str(inner), parent, inner_index)
             if _extends(grandparent):
-                parent.refuse("What is extended extends something that extends again.", at=("extends",), remedy="Flatten it.")
+                parent.refuse(
+                    "What is extended extends something that extends again.", at=("extends",), remedy="Flatten it."
+                )
             chain.setdefault(str(inner), grandparent)
         chain.setdefault(str(name), parent)
     return list(chain.values())
 
 
-def _load_parent(folder: Path, name: str, file: YamlFile, index: int) -> YamlFile:
-    if not (folder / f"{name}.yaml").is_file():
+def _load_parent(places: Places, name: str, file: YamlFile, index: int) -> YamlFile:
+    if places.find(name) is None:
         file.refuse(f"It extends '{name}', which does not exist.", at=("extends", index))
-    return _load(folder, name)
+    return places.load(name)
 
 
 def _extends(file: YamlFile) -> list[str]:

@@ -96,5 +96,3 @@ def _operation(action: str, vr: str, address: Address) -> Operation | None:
     if action == "Z":
         return SecureHash() if keyword_of(address.tag) == "PatientID" else Empty()
     return Fixed(value=DUMMIES[vr]) if vr in DUMMIES else Remove()
-
-

@@ -41,7 +41,10 @@ class BurnedInRule:
     def applies(self, values: Mapping[str, str]) -> bool:
         """Tell whether an instance with these values (keyword to casefolded text) meets all conditions."""
         return (
-            all(not wanted.isdisjoint(part.strip() for part in values.get(key, "").split("\\")) for key, wanted in self.equals)
+            all(
+                not wanted.isdisjoint(part.strip() for part in values.get(key, "").split("\\"))
+                for key, wanted in self.equals
+            )
             and all(pattern.search(values.get(key, "")) for key, pattern in self.matches)
             and all(values.get(key, "") for key in self.present)
         )

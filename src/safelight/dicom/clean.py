@@ -8,7 +8,7 @@ from typing import Final
 
 from safelight.dicom.charset import decode
 from safelight.dicom.program import State
-from safelight.errors import SafelightError
+from safelight.errors import StudyRejected
 from safelight.model import KnownIdentifiers
 
 #: Text, what is known of the patient, the date shift in days -> clean text. Raises StudyRejected when it can't be cleaned.
@@ -47,7 +47,11 @@ class TextCleaner:
         if known is self._known:
             return
         self._known = known
-        names = (known.given, known.middle, known.surname, known.previous_surname, known.preferred, known.referrer) if known else ()
+        names = (
+            (known.given, known.middle, known.surname, known.previous_surname, known.preferred, known.referrer)
+            if known
+            else ()
+        )
         parts = [part for name in (*names, *(known.other_names if known else ())) for part in re.split(r"\W+", name)]
         self._names = frozenset(part.casefold() for part in parts if part)
 
@@ -62,7 +66,7 @@ class TextCleaner:
             return None
         try:
             clean = self._clean_text(text, self._known, state.days)
-        except SafelightError:
+        except StudyRejected:
             return None
         return clean.encode("ascii", "replace") or None
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
+from pydicom.datadict import keyword_dict
+
+from safelight.dicom.charset import decode
 from safelight.dicom.container import (
     DEFLATED,
     EXPLICIT_BIG,
@@ -27,7 +30,7 @@ from safelight.dicom.rules import DicomRules
 from safelight.dicom.skip import UNDEFINED
 from safelight.dicom.stamps import SLOTS, burned_in_stamp, identity_stamp, longitudinal_stamp
 from safelight.dicom.storage import WITHHELD, is_video
-from safelight.errors import ConfigurationError, StudyRejected
+from safelight.errors import ConfigurationError, SafelightError, StudyRejected
 from safelight.model import InstanceOutcome, InstanceResult, KnownIdentifiers, Reason
 from safelight.pseudonym import Pseudonymizer
 
@@ -49,6 +52,21 @@ class PixelRedactor(Protocol):
         ...
 
 
+class Header:
+    """The few values of an instance that decide whether it is wanted, as text. Identifiable: never to be shown."""
+
+    def __init__(self, noted: dict[int, bytes]) -> None:
+        self._noted = noted
+
+    def __getitem__(self, keyword: str) -> str:
+        """Return a value by keyword, stripped; empty where the instance does not have it."""
+        return decode(self._noted.get(keyword_dict[keyword], b""), None).strip(" \0")
+
+
+#: Gives a reason to set an instance aside, or None to let it through.
+Admission = Callable[[Header], Reason | None]
+
+
 class DeidEngine:
     """De-identifies instances by one project's rules. Built once per worker; not for use by several threads.
 
@@ -57,6 +75,7 @@ class DeidEngine:
         pseudonymizer: the project's pseudonyms.
         shift_scope: ``patient`` or ``study``: what shares one date shift.
         clean_text: the report de-identifier, for ``clean-text`` on long texts; without it they are removed.
+        lookup: what is known of a patient, by PatientID, where the caller of ``deidentify`` does not say.
         fsync: whether an output is on the disk before it has its name.
     """
 
@@ -67,6 +86,7 @@ class DeidEngine:
         *,
         shift_scope: str = "patient",
         clean_text: CleanText | None = None,
+        lookup: Callable[[str], KnownIdentifiers | None] | None = None,
         fsync: bool = False,
     ) -> None:
         if shift_scope not in ("patient", "study"):
@@ -81,13 +101,37 @@ class DeidEngine:
         self._folders: set[str] = set()
         self._window = WINDOW
         self._fsync = fsync
+        self._lookup = lookup
+        self._admit: Admission | None = None
+        #: PatientID of the instance that was looked at last; identifiable.
+        self.last_patient = ""
 
-    def deidentify(self, source: Path, folder: Path, *, known: KnownIdentifiers | None = None) -> InstanceResult:
+    @property
+    def pseudonymizer(self) -> Pseudonymizer:
+        """The project's pseudonyms."""
+        return self._pseudonymizer
+
+    def deidentify(
+        self,
+        source: Path,
+        folder: Path,
+        *,
+        known: KnownIdentifiers | None = None,
+        admit: Admission | None = None,
+    ) -> InstanceResult:
         """De-identify one file to ``<folder>/<pseudo study>/<pseudo sop>.dcm``.
 
         Never raises for what the file holds. The output has its name only when it is complete.
+
+        Args:
+            source: the file.
+            folder: where outputs go.
+            known: what is known of the patient; ``clean-text`` uses it.
+            admit: looks at the header before anything is written, and may give a reason to set the file aside.
         """
         result = _Found()
+        self._admit = admit
+        self.last_patient = ""
         try:
             descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -97,6 +141,8 @@ class DeidEngine:
             return self._instance(descriptor, os.fspath(folder), result)
         except StudyRejected as rejected:
             return result.aside(rejected.reason)
+        except SafelightError:
+            raise
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             return result.aside(Reason.STORAGE_FULL if full else Reason.INTERNAL_ERROR)
@@ -135,6 +181,8 @@ class DeidEngine:
             return os.pread(source, count, offset)
 
         guess = self._guess(data, start)
+        if self._lookup is not None and self._cleaner.known is None:
+            self._cleaner.known = self._lookup(decode(_peek(data, start, b"\x10\0\x20\0", None), None).strip(" \0"))
         sop_class = sop_class or _peek(data, start, b"\x08\0\x16\0", implicit).decode("latin-1").strip(" \0")
         for _ in range(3):
             state = State()
@@ -148,6 +196,7 @@ class DeidEngine:
                 break
             guess, sop_class = actual_scope, actual_class
         result.take(noted)
+        self.last_patient = decode(noted.get(_PATIENT, b""), None).strip(" \0")
         self._check(noted, sop_class)
         if rewriter.header_end > self._window - 1024 and self._window < MAX_WINDOW:
             self._window = min(MAX_WINDOW, max(self._window * 2, rewriter.header_end + 4096))
@@ -175,7 +224,7 @@ class DeidEngine:
         if days is None:
             if len(self._shifts) > 4096:
                 self._shifts.clear()
-            days = self._shifts[scope] = self._pseudonymizer.date_shift(scope.decode("utf-8", "surrogateescape"))
+            days = self._shifts[scope] = self._pseudonymizer.date_shift(decode(scope, None))
         return days
 
     # -- deciding
@@ -190,15 +239,15 @@ class DeidEngine:
             raise StudyRejected(WITHHELD[sop_class])
         if not all(noted.get(tag, b"").strip(b" \0") for tag in (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES, _PATIENT)):
             raise StudyRejected(Reason.MISSING_IDENTITY)
+        if self._admit is not None and (reason := self._admit(Header(noted))) is not None:
+            raise StudyRejected(reason)
         if sop_class not in self._rules.sop_classes:
             raise StudyRejected(Reason.SOP_CLASS_NOT_ALLOWED)
         modality = noted.get(_MODALITY, b"").decode("latin-1").strip(" \0")
         if self._rules.modalities and modality not in self._rules.modalities:
             raise StudyRejected(Reason.MODALITY_NOT_ALLOWED)
         if self._rules.pixels.treatment(modality) != "accept":
-            values = {
-                keyword: _shown(tag, noted[tag]) for tag, keyword in WATCHED_TAGS.items() if tag in noted
-            }
+            values = {keyword: _shown(tag, noted[tag]) for tag, keyword in WATCHED_TAGS.items() if tag in noted}
             if self._rules.burned_in.first(values):
                 raise StudyRejected(Reason.BURNED_IN)
 
@@ -229,7 +278,7 @@ class DeidEngine:
         header = meta_group(sop_class, sop, syntax if encapsulated and pixels else EXPLICIT_LITTLE) + b"".join(out)
         name = self._open_folder(folder, study)
         path = f"{name}/{sop}.dcm"
-        part = f"{path}.part"
+        part = f"{path}.{os.getpid()}.part"
         target = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
             write_all(target, header)
@@ -267,6 +316,10 @@ class DeidEngine:
             series_instance_uid=result.series,
             sop_instance_uid=result.sop,
         )
+
+    def forget_folders(self) -> None:
+        """Look again whether output folders are there: a caller has removed one."""
+        self._folders.clear()
 
     def _open_folder(self, folder: str, study: str) -> str:
         name = f"{folder}/{study}"
@@ -324,4 +377,3 @@ def _shown(tag: int, raw: bytes) -> str:
 _NUMBERS: Final = frozenset((0x00280002, 0x00280010, 0x00280011))
 _NATIVE: Final = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE))
 _RECODED: Final = frozenset((EXPLICIT_BIG, DEFLATED, ""))
-Deidentify = Callable[[Path, Path], InstanceResult]

@@ -77,6 +77,11 @@ class DicomRules:
     profile: str = ""
     fingerprint: str = ""
 
+    @property
+    def cleans_text(self) -> bool:
+        """Whether any rule asks for the report de-identifier."""
+        return any(rule.operation.op == "clean-text" for rule in self.elements.values())
+
     def operation(self, address: Address) -> Operation | None:
         """Return the operation for an element, or None where it is not listed."""
         rule = self.elements.get(address)
@@ -157,7 +162,7 @@ class RulesBuilder:
             file.refuse(
                 f"'{text}' is not an element.",
                 at=at,
-                remedy="Give a keyword of PS3.6, (gggg,eeee), (60xx,eeee), or \"(gggg,CREATOR,ee)\" for a private element.",
+                remedy='Give a keyword of PS3.6, (gggg,eeee), (60xx,eeee), or "(gggg,CREATOR,ee)" for a private element.',
             )
         operation = parse_operation(rule, file, at)
         if problem := misfit(address, operation):
@@ -182,7 +187,9 @@ class RulesBuilder:
         try:
             return expand_classes([str(name) for name in names])
         except ValueError as error:
-            file.refuse(f"There is no storage class {error}.", at=at, remedy=f"Give its UID, or one of: {', '.join(class_kinds())}.")
+            file.refuse(
+                f"There is no storage class {error}.", at=at, remedy=f"Give its UID, or one of: {', '.join(class_kinds())}."
+            )
 
 
 def _list(file: YamlFile, value: Any, at: Key) -> Sequence[Any]:  # noqa: ANN401  what a YAML file holds

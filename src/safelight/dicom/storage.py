@@ -51,7 +51,9 @@ _IMAGES: Final = (f"{_S}77.1.5.1", f"{_S}77.1.5.2", f"{_S}77.1.5.4", f"{_S}77.1.
 def _images() -> tuple[str, ...]:
     names = [uid for uid in storage_classes() if uid.startswith(_S)]
     # Retired classes still fill archives; pydicom's dictionary knows them, the module tables do not.
-    names += [uid for uid, row in UID_dictionary.items() if uid.startswith(_S) and row[1] == "SOP Class" and "Image" in row[0]]
+    names += [
+        uid for uid, row in UID_dictionary.items() if uid.startswith(_S) and row[1] == "SOP Class" and "Image" in row[0]
+    ]
     images = {
         uid
         for uid in names

@@ -224,4 +224,3 @@ def element(tag: int, vr: bytes, value: bytes) -> bytes:
         # PS3.5 section 6.2.2, note on values too long for a 16-bit length field.
         return head + b"UN" + struct.pack("<HI", 0, len(value)) + value
     return head + vr + struct.pack("<H", len(value)) + value
-

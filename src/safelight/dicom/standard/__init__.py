@@ -88,9 +88,7 @@ def attributes() -> frozenset[int]:
 @cache
 def safe_private() -> dict[tuple[int, str, int], str]:
     """Return the private elements of PS3.15 table E.3.10-1: (group, creator, offset) -> VR."""
-    return {
-        (int(group, 16), creator, int(offset, 16)): vr for group, creator, offset, vr, _ in _file("private")["elements"]
-    }
+    return {(int(group, 16), creator, int(offset, 16)): vr for group, creator, offset, vr, _ in _file("private")["elements"]}
 
 
 @cache

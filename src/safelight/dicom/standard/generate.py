@@ -94,7 +94,9 @@ def private(folder: Path) -> dict[str, Any]:
         for row in csv.DictReader(stream):
             if row["IsInDICOMRetainSafePrivateTags"] != "True":
                 continue
-            rows.append([row["Group"].upper(), row["Private Creator"], row["Element"][-2:].upper(), row["VR"], row["Meaning"]])
+            rows.append(
+                [row["Group"].upper(), row["Private Creator"], row["Element"][-2:].upper(), row["VR"], row["Meaning"]]
+            )
     return {"source": SOURCES["private"], "elements": sorted(rows)}
 
 

@@ -1,0 +1,148 @@
+"""De-identifies a file or a folder tree without a database: what a reviewer rehearses a profile with."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from safelight.dicom.duplicates import DuplicateGuard
+from safelight.dicom.engine import DeidEngine
+from safelight.dicom.rules import DicomRules
+from safelight.dicom.verification import verify_file
+from safelight.model import InstanceOutcome, InstanceResult, KnownIdentifiers, Reason
+from safelight.pseudonym import Pseudonymizer
+from safelight.text import IdentifierMatcher
+
+#: Files handed to a worker at a time: handing over costs as much as a hundred instances otherwise.
+CHUNK: Final = 64
+
+
+@dataclass(frozen=True)
+class FolderJob:
+    """One run over a tree: everything that a worker needs to build its engine.
+
+    Args:
+        rules: the profile's DICOM rules.
+        pseudonymizer: the project's pseudonyms.
+        output: where outputs go.
+        shift_scope: ``patient`` or ``study``.
+        known: what is known of patients, by PatientID; outputs of these are verified against it.
+    """
+
+    rules: DicomRules
+    pseudonymizer: Pseudonymizer
+    output: Path
+    shift_scope: str = "patient"
+    known: Mapping[str, KnownIdentifiers] | None = None
+
+    def engine(self) -> DeidEngine:
+        """Build the engine."""
+        return DeidEngine(
+            self.rules, self.pseudonymizer, shift_scope=self.shift_scope, lookup=self.known.get if self.known else None
+        )
+
+
+def list_files(source: Path) -> list[Path]:
+    """Return the file, or all files below the folder in a fixed order; links to folders are not followed."""
+    if not source.is_dir():
+        return [source]
+    found = []
+    for parent, folders, names in os.walk(source):
+        folders.sort()
+        found += [Path(parent, name) for name in names]
+    return sorted(path for path in found if path.is_file())
+
+
+def deidentify_files(files: list[Path], job: FolderJob, *, workers: int = 1) -> Iterator[tuple[int, InstanceResult]]:
+    """De-identify files in several processes; give each file's place in the list and what became of it.
+
+    Files that share a SOP instance UID come last: the first of them in the list comes out.
+    """
+    firsts: dict[tuple[str, str], int] = {}
+    repeated: dict[int, InstanceResult] = {}
+    held: dict[int, InstanceResult] = {}
+    for place, result in _results(files, job, workers):
+        key = (result.study_instance_uid, result.sop_instance_uid)
+        if result.outcome is InstanceOutcome.WRITTEN and key in firsts:
+            repeated[place] = result
+            continue
+        if result.outcome is InstanceOutcome.WRITTEN:
+            firsts[key] = place
+        held[place] = result
+    again = {(result.study_instance_uid, result.sop_instance_uid) for result in repeated.values()}
+    places = sorted([*repeated, *(firsts[key] for key in again)])
+    if places:
+        engine = job.engine()
+        guard = DuplicateGuard(engine, job.output)
+        check = _Check(job, engine)
+        for place in places:
+            held[place] = check(guard.deidentify(files[place]))
+    yield from sorted(held.items())
+
+
+def _results(files: list[Path], job: FolderJob, workers: int) -> Iterator[tuple[int, InstanceResult]]:
+    places = range(0, len(files), CHUNK)
+    if workers <= 1 or len(files) <= 1:
+        run = _Worker(job)
+        for start in places:
+            yield from enumerate(run(files[start : start + CHUNK]), start)
+        return
+    # Forked workers would share this process's locks and descriptors in whatever state they are.
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(job,)) as pool:
+        chunks = [files[start : start + CHUNK] for start in places]
+        for start, results in zip(places, pool.map(_run, chunks), strict=True):
+            yield from enumerate(results, start)
+
+
+class _Worker:
+    def __init__(self, job: FolderJob) -> None:
+        self._engine = job.engine()
+        self._output = job.output
+        self._check = _Check(job, self._engine)
+
+    def __call__(self, files: list[Path]) -> list[InstanceResult]:
+        return [self._check(self._engine.deidentify(path, self._output)) for path in files]
+
+
+class _Check:
+    """Verifies outputs of patients of whom something is known, and takes back those that still show it."""
+
+    def __init__(self, job: FolderJob, engine: DeidEngine) -> None:
+        self._known = job.known or {}
+        self._engine = engine
+        self._matchers: dict[str, IdentifierMatcher] = {}
+
+    def __call__(self, result: InstanceResult) -> InstanceResult:
+        if not self._known or result.outcome is not InstanceOutcome.WRITTEN:
+            return result
+        patient = self._engine.last_patient
+        known = self._known.get(patient)
+        if known is None:
+            return result
+        if patient not in self._matchers:
+            if len(self._matchers) > 64:
+                self._matchers.clear()
+            self._matchers[patient] = IdentifierMatcher([known])
+        if not verify_file(Path(result.path), self._matchers[patient]):
+            return result
+        Path(result.path).unlink(missing_ok=True)
+        return replace(result, outcome=InstanceOutcome.SET_ASIDE, reason=Reason.RESIDUAL_IDENTIFIER, path="")
+
+
+_worker: Callable[[list[Path]], list[InstanceResult]] | None = None
+
+
+def _start(job: FolderJob) -> None:
+    global _worker  # noqa: PLW0603  a pool's initializer has no other place
+    _worker = _Worker(job)
+
+
+def _run(files: list[Path]) -> list[InstanceResult]:
+    assert _worker is not None  # noqa: S101  the pool has run the initializer
+    return _worker(files)
