@@ -273,7 +273,7 @@ def query(folder: Path) -> str:
     """Return the demo's SQL over the Delta tables."""
     lake = folder / "lake" / PROJECT
     return (
-        "SELECT i.modality, count(DISTINCT i.study_instance_uid) AS studies, sum(i.number_of_instances) AS instances,\n"
+        "SELECT i.modality, count(DISTINCT i.image_study_uid) AS studies, count(DISTINCT i.image_series_uid) AS series,\n"
         "       count(DISTINCT n.note_id) AS reports, count(DISTINCT p.person_id) AS persons,\n"
         "       min(p.year_of_birth) AS born_from\n"
         f"FROM delta_scan('{lake / 'image_occurrence'}') i\n"

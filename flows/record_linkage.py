@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from prefect import flow
-from tasks.linkage import link_records
-from tasks.reports import known_deliveries
 
+from tasks.cohort import find_deliveries
+from tasks.linkage import link_records
 from tasks.parameters import ProjectSlug
 from tasks.stages import check_project, report_stage
 
@@ -18,4 +18,4 @@ def record_linkage(project: ProjectSlug) -> dict[str, int]:
         project: the project whose deliveries are read.
     """
     check_project(project)
-    return report_stage(project, "linkage", [link_records(project, name) for name in known_deliveries(project)])
+    return report_stage(project, "linkage", [link_records(project, name) for name in find_deliveries(project)])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from prefect import flow
-from tasks.reports import deidentify_delivery_reports, known_deliveries
 
+from tasks.cohort import find_deliveries
 from tasks.parameters import ProjectSlug
+from tasks.reports import deidentify_delivery_reports
 from tasks.stages import check_project, report_stage
 
 
@@ -18,5 +19,5 @@ def report_deidentification(project: ProjectSlug) -> dict[str, int]:
     """
     check_project(project)
     return report_stage(
-        project, "reports", [deidentify_delivery_reports(project, name) for name in known_deliveries(project)]
+        project, "reports", [deidentify_delivery_reports(project, name) for name in find_deliveries(project)]
     )

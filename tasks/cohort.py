@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from prefect import get_run_logger, task
+
 from safelight.cohort.delivery import delivery_names, open_delivery
+from safelight.cohort.ingest import ingest
 from safelight.cohort.opt_out import read_opt_out_answer
 from safelight.cohort.patient_record import read_patient_record
-
-from safelight.cohort.ingest import ingest
 from tasks.policies import RETRYING
 from tasks.wiring import now, open_run
 

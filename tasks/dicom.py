@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prefect import get_run_logger, task
+from prefect import task
 
 from safelight.dicom import DeidEngine, deidentify_requests
 from safelight.model import KnownIdentifiers
 from tasks.pacs import raw_cache_of
 from tasks.policies import LEASE, RETRYING
-from tasks.reports import text_deidentifier
-from tasks.stages import worker_name
+from tasks.reports import text_cleaner
+from tasks.stages import by_name, worker_name
 from tasks.wiring import open_run
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def engine_of(run: ProjectRun) -> DeidEngine:
         rules,
         run.pseudonymizer,
         shift_scope=run.project.deid.shift_scope,
-        clean_text=text_deidentifier(run).cleaner(run.profile.report_dates) if rules.cleans_text else None,
+        clean_text=text_cleaner(run),
     )
 
 
@@ -58,5 +58,4 @@ def deidentify_studies(project: str, ids: list[int]) -> dict[str, int]:
             lease=LEASE,
             known=lambda request: known_identifiers(run, request),
         )
-        get_run_logger().info("Project %s: %d studies, %s.", project, counts.taken, counts.moved)
-        return counts.by_name()
+        return by_name(project, counts)

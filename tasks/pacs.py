@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from prefect import get_run_logger, task
+from prefect import task
 
 from blocks import DicomNode, LocalFolder, StorageNode
 from safelight.archive import Archive, RawCache, StorageReceiver, locate_and_retrieve
 from tasks.policies import LEASE, RETRYING
-from tasks.stages import worker_name
+from tasks.stages import by_name, worker_name
 from tasks.throttle import OrchestratorThrottle
 from tasks.wiring import ProjectRun, load_block, now, open_run
 
@@ -37,9 +37,10 @@ def retrieve_studies(project: str, ids: list[int]) -> dict[str, int]:
     """Locate and fetch the studies of these requests. Returns counts by state and reason."""
     with open_run(project) as run:
         archives = archives_of(run)
+        peers = [archive.peer for archive in archives]
         cache = raw_cache_of(run)
         node = load_block(StorageNode, run.project.site.receiver)
-        with StorageReceiver(node.ae_title, node.host, node.port, spool=cache.spool, peers=archives) as receiver:
+        with StorageReceiver(node.ae_title, node.host, node.port, spool=cache.spool, peers=peers) as receiver:
             counts = locate_and_retrieve(
                 ids,
                 database=run.database,
@@ -49,6 +50,6 @@ def retrieve_studies(project: str, ids: list[int]) -> dict[str, int]:
                 worker=worker_name(),
                 lease=LEASE,
                 clock=now,
+                modalities=run.project.filters.modalities,
             )
-        get_run_logger().info("Project %s: %d studies asked for, %s.", project, counts.taken, counts.moved)
-        return counts.by_name()
+        return by_name(project, counts)

@@ -17,6 +17,8 @@ from tasks.wiring import open_run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from safelight.link import StageCounts
+
 #: The states from which each stage takes its requests.
 TAKES: Final[dict[str, tuple[RequestState, ...]]] = {
     "retrieval": (RequestState.REQUESTED, RequestState.LOCATED),
@@ -74,3 +76,11 @@ def report_stage(project: str, stage: str, batches: list[dict[str, int]]) -> dic
 def words(counts: Mapping[str, int]) -> str:
     """Return ``3 exported, 1 rejected (burned_in)`` for people."""
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()) if count) or "nothing to do"
+
+
+def by_name(project: str, counts: StageCounts) -> dict[str, int]:
+    """Return what a stage did as name -> count, and log it: states, and reasons of what was set aside or waits."""
+    named = dict(counts.moved) | ({"waiting for another attempt": counts.waiting} if counts.waiting else {})
+    named |= {f"because {reason}": count for reason, count in counts.reasons.items()}
+    get_run_logger().info("Project %s: of %d requests %s.", project, counts.taken, words(named))
+    return named

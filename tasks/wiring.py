@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from prefect.blocks.core import Block
-from safelight.profile import DeidProfile, load_profile
 
 from blocks import (
     DeltaLake,
@@ -28,6 +27,8 @@ from blocks import (
 from blocks.pseudonym_keys import KeyUnreadable
 from safelight.errors import ConfigurationError, KeyUnavailable, StorageUnwritable
 from safelight.link import LinkDatabase
+from safelight.model import RequestState
+from safelight.profile import DeidProfile, load_profile
 from safelight.project import Project, load_project
 from safelight.pseudonym import ProjectKey, Pseudonymizer
 from tasks.parameters import profiles_folder
@@ -82,7 +83,8 @@ class ProjectRun:
     def pseudonymizer(self) -> Pseudonymizer:
         """The project's pseudonyms."""
         name = self.project.key_block
-        for kind in (PseudonymKeyVault, PseudonymKeyFile):
+        kinds: tuple[type[PseudonymKeyVault] | type[PseudonymKeyFile], ...] = (PseudonymKeyVault, PseudonymKeyFile)
+        for kind in kinds:
             try:
                 key, salt = load_block(kind, name).read()
             except ConfigurationError:
@@ -109,6 +111,11 @@ class ProjectRun:
     def work(self) -> Path:
         """De-identified work in progress of this project."""
         return self.writable(self.project.site.work) / self.project.slug
+
+    def people(self) -> dict[str, str]:
+        """Return person_id -> MRN of everybody in the cohort who may be used."""
+        states = [state for state in RequestState if state is not RequestState.OPTED_OUT]
+        return {request.person_id: request.mrn for request in self.database.find(self.project.slug, states)}
 
     def folder(self, block: str) -> Path:
         """Return the path of a folder block. Raises ConfigurationError when there is no such folder."""
