@@ -45,6 +45,7 @@ PRIMARY_AE: Final = "DEMOPACS"
 SECONDARY_AE: Final = "DEMOVNA"
 PROJECT: Final = "demo-hospital"
 _MARKER: Final = "hospital.json"
+_PLANTED_UIDS: Final = ("SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "DeviceUID", "IrradiationEventUID")
 _OWN_FOLDERS: Final = ("archives", "deliveries", "record", "opt-out", "csv")
 
 
@@ -65,7 +66,7 @@ class Hospital:
         folder: where it is.
         seed: what it was drawn from.
         day: the day on which it was built; its dates count back from there.
-        contents: how much there is, and the UIDs of all series and instances.
+        contents: how much there is, and the UIDs in the files.
     """
 
     folder: Path
@@ -134,9 +135,10 @@ class Hospital:
         for patient in self.population.patients:
             found |= patient.canaries()
         for clinician in self.population.staff:
-            found |= {clinician.surname, clinician.given, clinician.surname.upper(), str(gmc_number(clinician))}
+            found |= {clinician.surname, clinician.given, clinician.surname.upper()}
         for study in self._all_studies:
             found |= {study.uid, study.asked_uid, study.accession, f"ADM{study.accession[-6:]}7"}
+            found |= {str(gmc_number(study.radiologist)), str(gmc_number(study.patient.referrer))}
         return sorted(text for text in found if len(text) >= 5)
 
     def describe(self) -> str:
@@ -175,10 +177,14 @@ class Hospital:
         for client in (receiver_ae_title, *clients):
             command += ["--client", client]
         root = Path(__file__).resolve().parents[2]
+        before = self.primary, self.secondary
         with running(command, cwd=root) as ports:
             self.primary = ArchiveAddress(PRIMARY_AE, "127.0.0.1", ports["primary"])
             self.secondary = ArchiveAddress(SECONDARY_AE, "127.0.0.1", ports["secondary"])
-            yield self
+            try:
+                yield self
+            finally:
+                self.primary, self.secondary = before
 
 
 def build_hospital(folder: Path, *, seed: int, today: date, scale: float = 1.0) -> Hospital:
@@ -246,7 +252,8 @@ def _write_archives(folder: Path, studies: tuple[Study, ...], *, seed: int, scal
             path = folder / study.archive / f"{count // 100:02d}" / f"{count:06d}.dcm"
             path.parent.mkdir(exist_ok=True)
             dcmwrite(path, dataset, enforce_file_format=True)
-            uids |= {str(dataset[k].value) for k in ("SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")}
+            uids |= {str(dataset[keyword].value) for keyword in _PLANTED_UIDS if keyword in dataset}
+            uids.add(str(dataset.ReferencedStudySequence[0].ReferencedSOPInstanceUID))
             filtered[study.number] += study.case is Case.LOCALISER and int(dataset.SeriesNumber) == 1
             size += path.stat().st_size
             count += 1

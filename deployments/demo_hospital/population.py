@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import tomllib
-import unicodedata
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -131,9 +130,9 @@ class Patient:
         }
 
     def canaries(self) -> set[str]:
-        """Every text that names this patient, in each form in which the demo plants it."""
+        """Every text that names this patient, in the forms in which records, files and reports write it."""
         plain = {self.given, self.surname, self.middle, self.previous_surname, self.preferred, self.person_name}
-        names = {form for name in plain for form in (name, name.upper(), _ascii(name))}
+        names = {form for name in plain for form in (name, name.upper())}
         contacts = {self.street, self.town, self.postcode, self.phone, self.mobile, self.practice, self.other_id}
         born = {self.dob.strftime("%Y%m%d"), self.dob.isoformat(), self.dob.strftime("%d/%m/%Y")}
         return names | contacts | born | {self.mrn, self.nhs_number, spaced(self.nhs_number)}
@@ -225,7 +224,3 @@ def nhs_number(rng: random.Random) -> str:
 def spaced(number: str) -> str:
     """Return an NHS number as people write it: 999 123 4567."""
     return f"{number[:3]} {number[3:6]} {number[6:]}"
-
-
-def _ascii(name: str) -> str:
-    return unicodedata.normalize("NFD", name).encode("ascii", "ignore").decode()
