@@ -1,0 +1,166 @@
+"""Export of verified requests: everything arrives once, and the accounts balance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from safelight.errors import StorageUnwritable
+from safelight.model import Reason, RequestState
+from safelight.release.batch import export_project
+from safelight.release.dicomweb import DicomwebDestination
+from safelight.release.folder import FolderDestination
+from safelight.release.lake import Lake
+from safelight.release.manifest import read_manifest
+from tests.release.hospital import CANARY, NOW, PROJECT, PSEUDONYMIZER, Hospital, tree
+from tests.services.orthanc import Orthanc
+
+
+def versions(lake: Lake, *tables: str) -> dict[str, int]:
+    names = ("image_occurrence", "dicom_instance", "request_outcome", "release", "note", *tables)
+    return {name: found.version() for name in names if (found := lake.open(PROJECT, name))}
+
+
+def test_everything_verified_leaves_once_and_the_second_run_changes_nothing(
+    hospital: Hospital, lake: Lake, orthanc: Orthanc, tmp_path: Path
+) -> None:
+    hospital.verify([1, 2, 3])
+    hospital.ask([4])
+    places = [
+        FolderDestination(tmp_path / "dicom"),
+        DicomwebDestination(orthanc.dicomweb_url, (orthanc.username, orthanc.password)),
+    ]
+    result = export_project(hospital.export(lake, places))
+    assert (result.instances, result.counts.taken, dict(result.counts.moved)) == (6, 3, {"exported": 3})
+    assert hospital.states() == {"exported": 3, "requested": 1}
+
+    images = lake.read(PROJECT, "dicom_instance").to_pylist()
+    assert set(orthanc.instances()) == {row["SOPInstanceUID"] for row in images}
+    for row in lake.read(PROJECT, "image_occurrence").to_pylist():
+        assert row["instances"] == 2
+        assert len(list((tmp_path / "dicom" / row["local_path"]).glob("*.dcm"))) == 2
+        answer = orthanc.session.get(row["wadors_uri"] + "/instances", timeout=10)
+        assert len(answer.json()) == 2
+    outcomes = lake.read(PROJECT, "request_outcome").to_pylist()
+    assert sorted((row["state"], row["instances_written"], row["instances_set_aside"]) for row in outcomes) == [
+        ("exported", 2, 1),
+        ("exported", 2, 1),
+        ("exported", 2, 1),
+        ("requested", 0, 0),
+    ]
+
+    before = (versions(lake), tree(tmp_path / "dicom"), tree(tmp_path / "manifests"), orthanc.instances())
+    again = export_project(hospital.export(lake, places))
+    assert (again.release_id, again.instances, again.counts.taken) == (None, 0, 0)
+    assert (versions(lake), tree(tmp_path / "dicom"), tree(tmp_path / "manifests"), orthanc.instances()) == before
+
+
+def test_the_manifest_names_every_file_with_its_digest(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    hospital.verify([1, 2])
+    result = export_project(hospital.export(lake, [FolderDestination(tmp_path / "dicom")]))
+    (path,) = (tmp_path / "manifests").iterdir()
+    manifest = read_manifest(path.read_bytes())
+    assert path.stem == manifest["release_id"] == result.release_id
+    assert {entry["path"]: entry["sha256"] for entry in manifest["files"]} == tree(tmp_path / "dicom" / PROJECT)
+    (row,) = lake.read(PROJECT, "release").to_pylist()
+    assert row["release_id"] == result.release_id
+    assert json.loads(row["manifest"])["counts"] == manifest["counts"]
+    assert hospital.database.releases(PROJECT)[0].manifest_sha256 == row["manifest_sha256"]
+
+
+def test_a_new_study_makes_a_second_release_of_itself_alone(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    places = [FolderDestination(tmp_path / "dicom")]
+    hospital.verify([1])
+    first = export_project(hospital.export(lake, places))
+    hospital.verify([2])
+    second = export_project(hospital.export(lake, places))
+    assert first.release_id != second.release_id
+    assert second.instances == 2
+    assert lake.read(PROJECT, "dicom_instance").num_rows == 4
+    assert lake.read(PROJECT, "release").num_rows == 2
+
+
+def test_a_lost_output_file_sends_its_request_back_and_not_the_others(
+    hospital: Hospital, lake: Lake, tmp_path: Path
+) -> None:
+    hospital.verify([1, 2])
+    next(iter(sorted(hospital.work.rglob("*.dcm")))).unlink()
+    result = export_project(hospital.export(lake, [FolderDestination(tmp_path / "dicom")]))
+    assert dict(result.counts.moved) == {"exported": 1, "retrieved": 1}
+    assert hospital.states() == {"exported": 1, "retrieved": 1}
+
+
+def test_a_refused_instance_is_told_and_the_rest_leaves(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    hospital.verify([1, 2])
+    target = FolderDestination(tmp_path / "dicom")
+    first = sorted(hospital.work.rglob("*.dcm"))[0]
+    study = first.parent.name
+    series = next(
+        item.pseudo_series_instance_uid
+        for request in hospital.database.find(PROJECT, [RequestState.VERIFIED])
+        for item in hospital.database.instances(request.id)
+        if item.pseudo_sop_instance_uid == first.stem
+    )
+    other = tmp_path / "dicom" / PROJECT / study / series / first.name
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"something else")
+    result = export_project(hospital.export(lake, [target]))
+    assert result.refused == {"folder": 1}
+    assert other.read_bytes() == b"something else"
+    assert dict(result.counts.moved) == {"exported": 2}
+    assert lake.read(PROJECT, "dicom_instance").num_rows == 3
+    (path,) = (tmp_path / "manifests").iterdir()
+    assert [item["sop_instance_uid"] for item in read_manifest(path.read_bytes())["refused"]] == [first.stem]
+
+
+def test_a_request_of_which_all_is_refused_fails_with_that_reason(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    hospital.verify([1])
+    export_project(hospital.export(lake, [FolderDestination(tmp_path / "other")]))
+    for path in (tmp_path / "other").rglob("*.dcm"):
+        path.write_bytes(b"another")
+    (tmp_path / "again").mkdir()
+    again = Hospital(tmp_path / "again", f"sqlite:///{tmp_path / 'again.db'}")
+    again.verify([1])
+    result = export_project(again.export(Lake(str(tmp_path / "lake2")), [FolderDestination(tmp_path / "other")]))
+    assert dict(result.counts.moved) == {"failed": 1}
+    assert dict(result.counts.reasons) == {Reason.DESTINATION_REFUSED.value: 1}
+    assert result.release_id is None
+    again.database.close()
+
+
+def test_a_patient_who_opts_out_before_the_export_does_not_leave(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    hospital.verify([1, 2])
+    extract = hospital.database.register_extract(PROJECT, name="x", sha256="1" * 64, generated=NOW, source="test")
+    out = {f"{CANARY}-1": Reason.NOT_ON_OPT_OUT_LIST}
+    hospital.database.add_requests(extract, [], pseudonymizer=PSEUDONYMIZER, opted_out=out)
+    result = export_project(hospital.export(lake, [FolderDestination(tmp_path / "dicom")]))
+    assert dict(result.counts.moved) == {"exported": 1}
+    gone = [row for row in lake.read(PROJECT, "request_outcome").to_pylist() if row["state"] == "opted_out"]
+    assert [(row["procedure_occurrence_id"], row["image_study_uid"], row["instances_written"]) for row in gone] == [
+        (None, None, 0)
+    ]
+
+
+def test_an_unwritable_lake_stops_the_export_before_anything_is_sent(hospital: Hospital, tmp_path: Path) -> None:
+    hospital.verify([1])
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageUnwritable, match="lake"):
+        export_project(hospital.export(Lake(str(tmp_path / "file" / "lake")), [FolderDestination(tmp_path / "dicom")]))
+    assert not list((tmp_path / "dicom").rglob("*.dcm"))
+    assert hospital.states() == {"verified": 1}
+    export_project(hospital.export(Lake(str(tmp_path / "lake")), [FolderDestination(tmp_path / "dicom")]))
+    assert hospital.states() == {"exported": 1}
+
+
+def test_no_identifier_is_in_any_byte_that_leaves(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    hospital.verify([1, 2])
+    export_project(hospital.export(lake, [FolderDestination(tmp_path / "dicom")]))
+    for name in ("image_occurrence", "dicom_instance", "request_outcome", "release"):
+        assert CANARY not in str(lake.read(PROJECT, name).to_pylist())
+    for folder in ("lake", "dicom", "manifests"):
+        for path in (tmp_path / folder).rglob("*"):
+            assert CANARY not in str(path)
+            assert not path.is_file() or CANARY.encode() not in path.read_bytes()
+    assert any(CANARY.encode() in path.read_bytes() for path in tmp_path.glob("link.db*"))
