@@ -11,6 +11,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 from pynetdicom import AE, build_role, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     CTImageStorage,
     PatientRootQueryRetrieveInformationModelFind,
@@ -95,6 +96,14 @@ def move(archive: ArchiveAddress, identifier: Dataset, destination: str = "SAFEL
     statuses = [status for status, _ in responses]
     association.release()
     return statuses
+
+
+def drop(association: Association) -> None:
+    """Abort, and close what pynetdicom leaves open where the peer was faster."""
+    association.abort()
+    association.join(5)
+    if association.dul.socket and association.dul.socket.socket:
+        association.dul.socket.socket.close()
 
 
 def get(archive: ArchiveAddress, identifier: Dataset, sop_class: str, syntaxes: list[str]) -> tuple[Dataset, list[Dataset]]:
@@ -368,5 +377,5 @@ def test_a_client_that_went_away_does_no_harm(served: Hospital) -> None:
     entity = AE("SAFELIGHT")
     entity.add_requested_context(Verification)
     association = entity.associate(served.primary.host, served.primary.port, ae_title=served.primary.ae_title)
-    association.abort()
+    drop(association)
     assert "Success" in dcmtk("echoscu", served.primary)

@@ -17,7 +17,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 from deployments.demo_hospital import Hospital
 from deployments.demo_hospital.__main__ import main
 from safelight.errors import ConfigurationError
-from tests.demo_hospital.test_archive import find, query
+from tests.demo_hospital.test_archive import drop, find, query
 from tests.services.process import accepts_connections
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +81,7 @@ def test_serve_prints_ports_serves_says_nothing_and_stops(hospital: Hospital) ->
     # The association is still open: that must not keep the archives up.
     server.send_signal(signal.SIGTERM)
     said, _ = server.communicate(timeout=5)
-    association.abort()
+    drop(association)
     assert server.returncode == 0
     assert said == "", "an archive's log would be full of identifiers"
 
