@@ -52,7 +52,7 @@ def test_make_targets_that_a_page_names_exist(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_safelight_commands_that_a_page_names_exist(page: str) -> None:
     unknown = []
-    for line in re.findall(r"^(?:\S*/)?safelight ([a-z][a-z -]*)", _typed(page), flags=re.MULTILINE):
+    for line in re.findall(r"^(?:\.venv/bin/)?safelight ([a-z][a-z -]*)", _typed(page), flags=re.MULTILINE):
         command: click.Command = main
         for word in line.split():
             if not isinstance(command, click.Group) or word.startswith("-"):

@@ -50,8 +50,8 @@ sys.meta_path.insert(0, Refuse())
 import safelight
 names = [info.name for info in pkgutil.walk_packages(safelight.__path__, "safelight.")]
 for name in names:
-    # Migration scripts are run by Alembic, which gives them their context.
-    if ".migrations." not in name:
+    # Migration scripts are run by Alembic, which gives them their context; __main__ runs the command.
+    if ".migrations." not in name and not name.endswith(".__main__"):
         importlib.import_module(name)
 print(safelight.__file__, len(names))
 """
