@@ -285,12 +285,9 @@ def query(folder: Path) -> str:
 
 def ask(sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Run SQL in DuckDB with its packaged Delta extension. Returns column names and rows."""
-    import duckdb
-    from duckdb_extensions import import_extension
+    from safelight.release.query import connect
 
-    import_extension("delta")
-    with duckdb.connect() as connection:
-        connection.execute("LOAD delta")
+    with connect() as connection:
         cursor = connection.execute(sql)
         return [column[0] for column in cursor.description], cursor.fetchall()
 
