@@ -87,7 +87,7 @@ def rows_set_aside(connection: Connection, project: int) -> dict[str, int]:
         .where(schema.extract.c.project_id == project)
         .group_by(table.c.reason)
     )
-    return dict(rows.tuples().all())
+    return {row[0]: int(row[1]) for row in rows}
 
 
 def record_opt_out_check(

@@ -53,7 +53,7 @@ def summarise(connection: Connection, slug: str) -> Summary:
         requested=sum(outcomes.values()),
         outcomes=dict(sorted(outcomes.items(), key=lambda item: order.index(item[0]))),
         reasons={state: dict(sorted(found.items())) for state, found in sorted(reasons.items())},
-        passed=dict(connection.execute(passed).tuples().all()),
+        passed={row[0]: int(row[1]) for row in connection.execute(passed)},
         instances=dict(sorted(instances.items())),
         rows_set_aside=dict(sorted(extracts.rows_set_aside(connection, project).items())),
     )
