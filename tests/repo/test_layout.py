@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,9 @@ LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     text = (ROOT / page).read_text()
     assert [target for target in LINK.findall(text) if not (ROOT / page.parent / target).exists()] == []
+
+
+def test_nothing_under_version_control_is_ignored() -> None:
+    """What is ignored is left out of the wheel too, without a word."""
+    command = ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == ""
