@@ -104,7 +104,7 @@ def load_profile(
         if dates not in _DATES:
             one.refuse(f"Dates in reports are either {' or '.join(_DATES)}.", at=("reports", "dates"))
     rules = builder.build(file, ("dicom",))
-    check_types(rules, file)
+    check_types(rules, file, all_classes=not builder.sop_classes)
     profile = DeidProfile(
         name=name,
         standard=str(file.data.get("standard", "")),

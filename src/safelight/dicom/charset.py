@@ -13,10 +13,10 @@ TERMS: Final = frozenset(term for term in python_encoding if term and term.start
 
 @lru_cache(maxsize=256)
 def declared(raw: bytes) -> tuple[str, ...] | None:
-    """Return the Python codecs of a SpecificCharacterSet value, or None when any term is not a defined one."""
+    """Return the Python codecs of a SpecificCharacterSet value, () for none, None when any term is not a defined one."""
     terms = [term.strip() for term in raw.decode("latin-1").strip(" \0").split("\\")]
     if not any(terms):
-        return ("iso8859",)
+        return ()
     if not all(term in TERMS or (term == "" and index == 0) for index, term in enumerate(terms)):
         return None
     return tuple(str(python_encoding.get(term, "iso8859")) for term in terms)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from safelight.dicom.charset import declared
+from safelight.dicom.charset import declared, decode
+from safelight.dicom.codes import CODE_VALUE, LONG_VALUE, MEANING, SCHEME, SCHEME_VERSION, Code, clean_code, encode_code
 from safelight.dicom.program import (
     CHANGE,
     CHARSET,
+    CODED,
     CONSTANT,
     KEEP_NOTED,
     NOTED,
@@ -47,6 +49,7 @@ class ElementStep:
         self._program = program
         self._state = state
         self.noted: dict[int, bytes] = {}
+        self._codes = program.codes
         self.kept = 0
         self.changed = 0
         self.removed = 0
@@ -64,7 +67,7 @@ class ElementStep:
             return False
         if not raw.isascii() or b"\x1b" in raw:
             # Bytes beyond ASCII mean something only under a character set that is declared and known.
-            return step.vr not in CHARSET_TEXT or self._state.charset is not None
+            return step.vr not in CHARSET_TEXT or bool(self._state.charset)
         known = step.known
         if known is not None:
             if len(known) >= REMEMBERED:
@@ -93,6 +96,10 @@ class ElementStep:
             return b""
         if kind == CONSTANT:
             return self._constant(step)
+        if kind == CODED:
+            # A code outside an item says nothing, and nothing there can be checked against it.
+            self.removed += 1
+            return b""
         actual = self._vr(step, vr, len(raw))
         if actual is None:
             return self._gone(step)
@@ -121,8 +128,11 @@ class ElementStep:
         detail = step.detail
         state = self._state
         per = detail.per
+        act = detail.act
+        if act is None:
+            return None
         if per == "instance":
-            return detail.act(raw, state)  # type: ignore[misc]  a CHANGE step has an act
+            return act(raw, state)
         key: object = raw
         if per == "days":
             key = (raw, state.days)
@@ -133,7 +143,7 @@ class ElementStep:
         cache = detail.cache
         if key in cache:
             return cache[key]
-        new = detail.act(raw, state)  # type: ignore[misc]
+        new = act(raw, state)
         if len(cache) >= REMEMBERED:
             cache.clear()
         if len(raw) <= 256:
@@ -233,6 +243,8 @@ class ElementStep:
         out: list[bytes] = []
         creators: Creators = {}
         private = self._program.private
+        coded: dict[int, bytes] = {}
+        places: dict[int, int] = {}
         last = run = -1
         while pos < end:
             if pos + 8 > end:
@@ -293,13 +305,44 @@ class ElementStep:
                 out.append(self._sequence(step, data, value, stop, vr, length, implicit, depth + 1))
             elif length == UNDEFINED or step.kind == PIXELS:
                 self.removed += 1
+            elif step.kind == CODED:
+                coded[tag] = data[value:stop]
+                places[tag] = len(out)
+                out.append(b"")
             else:
                 out.append(self._element(step, vr, data[value:stop]))
             pos = stop
         if run >= 0:
             out.append(data[run:pos])
+        if coded:
+            self._code(coded, places, out)
         self._state.charset = outer
         return b"".join(out), pos + 8 if size == UNDEFINED else pos
+
+    def _code(self, coded: dict[int, bytes], places: dict[int, int], out: list[bytes]) -> None:
+        """Write a coded entry where its elements stood, as it may come out."""
+        key = tuple(sorted(coded.items()))
+        entry = self._codes.get(key)
+        if entry is None:
+            charset = self._state.charset
+            text = {tag: decode(raw, charset).strip(" \0") for tag, raw in coded.items()}
+            value = text.get(CODE_VALUE) or text.get(LONG_VALUE, "")
+            code = Code(value, text.get(SCHEME, ""), text.get(SCHEME_VERSION, ""), text.get(MEANING, ""))
+            clean = clean_code(code, self._program.label)
+            entry = encode_code(clean, long_value=CODE_VALUE not in coded), clean == code
+            if len(self._codes) >= REMEMBERED:
+                self._codes.clear()
+            self._codes[key] = entry
+        elements, same = entry
+        if same:
+            self.kept += len(coded)
+        else:
+            self.changed += len(coded)
+        # (0008,0100) to (0008,0104) are neighbours: the first place can hold them all, in order.
+        for tag, encoded in elements.items():
+            if tag == LONG_VALUE:
+                out[places[LONG_VALUE]] = encoded
+        out[min(places.values())] += b"".join(elements[tag] for tag in sorted(elements) if tag != LONG_VALUE)
 
 
 _SEQUENCE_VRS: Final = frozenset((b"SQ", b"UN", b""))

@@ -22,13 +22,14 @@ from safelight.dicom.container import (
 )
 from safelight.dicom.clean import CleanText, TextCleaner
 from safelight.dicom.encapsulated import SYNTAXES, write_encapsulated
-from safelight.dicom.pixels import copy_bytes, copy_masked, native_header, read_layout, write_all
+from safelight.dicom.pixels import PixelCopier, copy_bytes, native_header, read_layout, write_all
 from safelight.dicom.program import WATCHED_TAGS, Compiler, Program, State
 from safelight.dicom.recode import recoded
 from safelight.dicom.rewrite import Rewriter
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.skip import UNDEFINED
-from safelight.dicom.stamps import SLOTS, burned_in_stamp, identity_stamp, longitudinal_stamp
+from safelight.dicom.standard import attribute_types
+from safelight.dicom.stamps import BURNED_IN, SLOTS, burned_in_stamp, identity_stamp, longitudinal_stamp
 from safelight.dicom.storage import WITHHELD, is_video
 from safelight.errors import ConfigurationError, SafelightError, StudyRejected
 from safelight.model import InstanceOutcome, InstanceResult, KnownIdentifiers, Reason
@@ -95,12 +96,13 @@ class DeidEngine:
         self._pseudonymizer = pseudonymizer
         self._scope_tag = _PATIENT if shift_scope == "patient" else _STUDY
         self._cleaner = TextCleaner(rules.words, clean_text)
-        self._compiler = Compiler(rules, pseudonymizer, clean=self._cleaner.clean)
+        self._compiler = Compiler(rules, pseudonymizer, clean=self._cleaner.clean, label=self._cleaner.label)
         self._programs: dict[str, Program] = {}
         self._shifts: dict[bytes, int] = {}
         self._folders: set[str] = set()
         self._window = WINDOW
         self._fsync = fsync
+        self._copier = PixelCopier()
         self._lookup = lookup
         self._admit: Admission | None = None
         #: PatientID of the instance that was looked at last; identifiable.
@@ -260,7 +262,9 @@ class DeidEngine:
         out = rewriter.out
         slots = rewriter.slots
         out[slots[SLOTS[0]]] = identity_stamp(rules.profile, rules.fingerprint, rewriter.options)
-        out[slots[SLOTS[1]]] = burned_in_stamp(False)
+        out[slots[SLOTS[1]]] = burned_in_stamp(
+            attribute_types(sop_class).get(BURNED_IN, "3"), rewriter.noted.get(BURNED_IN, b"")
+        )
         out[slots[SLOTS[2]]] = longitudinal_stamp(rewriter.dated, False)
         uid = self._pseudonymizer.uid
         study, series, sop = (uid(value) for value in (result.study, result.series, result.sop))
@@ -286,8 +290,8 @@ class DeidEngine:
                 if encapsulated:
                     write_encapsulated(source, size, target, pixels[3], syntax, layout, rewriter.noted)
                 else:
-                    if layout.masks and layout.overlay_bits:
-                        copy_masked(source, target, pixels[3], layout)
+                    if layout.masks:
+                        self._copier.copy(source, target, pixels[3], layout)
                     else:
                         copy_bytes(source, target, pixels[3], layout.length)
                     if layout.length & 1:

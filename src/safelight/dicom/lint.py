@@ -22,25 +22,34 @@ class Warning:  # noqa: A001  the profile's word; the built-in is not used here
     line: int | None = None
 
 
-def check_types(rules: DicomRules, file: YamlFile) -> None:
-    """Refuse a profile that removes or empties an attribute which one of its storage classes must have (type 1).
+def check_types(rules: DicomRules, file: YamlFile, *, all_classes: bool) -> None:
+    """Refuse a profile that removes or empties an attribute which its storage classes must have (type 1).
+
+    Args:
+        rules: the resolved rules.
+        file: the profile.
+        all_classes: the profile names no storage classes, so it covers every image; then only what all of them must
+            have is refused.
 
     Raises:
         ConfigurationError: with the file and line of the rule, and what is allowed.
     """
-    for sop_class in sorted(rules.sop_classes):
+    named = sorted(sop_class for sop_class in rules.sop_classes if attribute_types(sop_class))
+    needing: dict[int, list[str]] = {}
+    for sop_class in named:
         for tag, kind in attribute_types(sop_class).items():
-            keyword = keyword_of(tag)
-            if kind != "1" or keyword in OWNED:
-                continue
-            rule = rules.elements.get(Address(tag))
-            if rule is not None and rule.operation.op in {"remove", "empty"}:
-                raise ConfigurationError(
-                    f"{keyword} can't be taken away: {storage_classes()[sop_class]} must have it with a value.",
-                    remedy="Give a dummy: {op: fixed, value: ...}, or leave that storage class out of sop_classes.",
-                    file=rule.file or file.path.name,
-                    line=rule.line,
-                )
+            if kind == "1" and keyword_of(tag) not in OWNED:
+                needing.setdefault(tag, []).append(storage_classes()[sop_class])
+    for tag, users in sorted(needing.items()):
+        rule = rules.elements.get(Address(tag))
+        if rule is None or rule.operation.op not in {"remove", "empty"} or (all_classes and len(users) < len(named)):
+            continue
+        raise ConfigurationError(
+            f"{keyword_of(tag)} can't be taken away: {users[0]} must have it with a value.",
+            remedy="Give a dummy: {op: fixed, value: ...}, or leave that storage class out of sop_classes.",
+            file=rule.file or file.path.name,
+            line=rule.line,
+        )
 
 
 def warnings(rules: DicomRules) -> list[Warning]:
@@ -55,4 +64,14 @@ def warnings(rules: DicomRules) -> list[Warning]:
             continue
         what = "is private" if private else f"would be removed ({row.action}) by the Basic Profile" if row else ""
         found.append(Warning(str(address), f"{what}; give a reason.", rule.file, rule.line))
-    return found
+    return found + _missing(rules)
+
+
+def _missing(rules: DicomRules) -> list[Warning]:
+    """Return attributes that a storage class of the profile must have (type 1) and that no rule lists."""
+    found: dict[int, str] = {}
+    for sop_class in sorted(rules.sop_classes):
+        for tag, kind in attribute_types(sop_class).items():
+            if kind == "1" and keyword_of(tag) not in OWNED and Address(tag) not in rules.elements:
+                found.setdefault(tag, storage_classes()[sop_class])
+    return [Warning(keyword_of(tag), f"is not listed, but {name} must have it.") for tag, name in sorted(found.items())]

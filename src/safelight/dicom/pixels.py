@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from safelight.dicom.program import OVERLAY_BITS
+import numpy as np
+import numpy.typing as npt
+
 from safelight.errors import StudyRejected
 from safelight.model import Reason
 
@@ -43,7 +45,6 @@ class Layout:
     high: int
     signed: bool
     subsampled: bool
-    overlay_bits: bool
 
     @property
     def length(self) -> int:
@@ -56,7 +57,7 @@ class Layout:
 
     @property
     def masks(self) -> bool:
-        """Whether samples have bits that belong to no pixel."""
+        """Whether samples have bits that belong to no pixel: overlays were kept there (PS3.3 C.9.2, retired form)."""
         return self.allocated in (8, 16, 32) and self.stored < self.allocated
 
 
@@ -90,7 +91,6 @@ def read_layout(noted: Mapping[int, bytes], tag: int) -> Layout:
         high,
         signed=_number(noted, _REPRESENTATION, 0) == 1,
         subsampled=photometric in (b"YBR_FULL_422", b"YBR_PARTIAL_422") and samples == 3,
-        overlay_bits=any(tag in noted for tag in OVERLAY_BITS),
     )
 
 
@@ -116,7 +116,7 @@ def native_header(tag: int, vr: bytes, layout: Layout) -> bytes:
     return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr, 0, length)
 
 
-def write_all(target: int, data: bytes) -> None:
+def write_all(target: int, data: bytes | memoryview) -> None:
     """Write all bytes: the kernel may take fewer at a time."""
     done = os.write(target, data)
     while done < len(data):
@@ -137,31 +137,58 @@ def copy_bytes(source: int, target: int, offset: int, count: int) -> None:
         count -= sent
 
 
-def copy_masked(source: int, target: int, offset: int, layout: Layout) -> bool:
-    """Copy pixel data with the bits that belong to no pixel cleared; tell whether any was set.
+class PixelCopier:
+    """Copies uncompressed samples through one buffer that stays in the processor's cache, looking at every bit.
 
-    A signed sample's unused bits above the high bit repeat its sign, so they come out as that (PS3.5 section 8.1.1).
+    Costs no more than a copy inside the kernel: the check reads what the copy has just brought into the cache.
     """
-    import numpy as np
 
+    def __init__(self) -> None:
+        self._buffer = bytearray(CHUNK)
+        self._words = np.frombuffer(self._buffer, dtype="<u8")
+
+    def copy(self, source: int, target: int, offset: int, layout: Layout) -> bool:
+        """Copy the samples, clearing bits that belong to no pixel; tell whether any was set.
+
+        Above the high bit of a signed sample its sign repeats, so that is what comes out there (PS3.5 section 8.1.1).
+
+        Raises:
+            StudyRejected: the source ends too early.
+        """
+        shift = layout.high + 1 - layout.stored
+        sample = ((1 << layout.stored) - 1) << shift
+        unused = ~sample & ((1 << layout.allocated) - 1)
+        unused_words = sum(unused << place for place in range(0, 64, layout.allocated))
+        remaining = layout.length
+        changed = False
+        view = memoryview(self._buffer)
+        while remaining > 0:
+            count = os.preadv(source, [view[: min(CHUNK, remaining)]], offset)
+            # A short read can end inside a sample; the rest of it is read again with the next chunk.
+            count -= count % 8 if count < remaining else 0
+            if count <= 0:
+                raise StudyRejected(Reason.TRUNCATED)
+            if count % 8:
+                self._buffer[count : count + 8 - count % 8] = bytes(8 - count % 8)
+            words = self._words[: (count + 7) // 8]
+            if int(np.bitwise_or.reduce(words)) & unused_words:
+                changed = _clear(words, layout, shift, sample) or changed
+            write_all(target, view[:count])
+            offset += count
+            remaining -= count
+        return changed
+
+
+def _clear(words: npt.NDArray[np.uint64], layout: Layout, shift: int, mask: int) -> bool:
     code = {8: "u1", 16: "<u2", 32: "<u4"}[layout.allocated]
-    shift = layout.high + 1 - layout.stored
-    mask = ((1 << layout.stored) - 1) << shift
-    remaining = layout.length
-    changed = False
-    while remaining > 0:
-        data = os.pread(source, min(CHUNK, remaining), offset)
-        if not data:
-            raise StudyRejected(Reason.TRUNCATED)
-        usable = len(data) - len(data) % (layout.allocated // 8) if len(data) < remaining else len(data)
-        old = np.frombuffer(data[:usable], dtype=code)
-        if layout.signed and shift == 0:
-            bits = layout.allocated - layout.stored
-            new = ((old << bits).astype(code).view(code.replace("u", "i")) >> bits).view(code)
-        else:
-            new = old & np.array(mask, dtype=code)
-        changed = changed or bool((new != old).any())
-        write_all(target, new.tobytes())
-        offset += usable
-        remaining -= usable
-    return changed
+    samples = words.view(code)
+    if layout.signed and shift == 0:
+        signed = samples.view(code.replace("u", "i"))
+        bits = layout.allocated - layout.stored
+        new = ((signed << bits) >> bits).view(code)
+    else:
+        new = samples & np.array(mask, dtype=code)
+    if np.array_equal(new, samples):
+        return False
+    samples[:] = new
+    return True

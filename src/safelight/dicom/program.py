@@ -11,6 +11,7 @@ from pydicom.datadict import keyword_dict
 from safelight.dicom import values
 from safelight.dicom.address import Address, keyword_of
 from safelight.dicom.burned_in import WATCHED
+from safelight.dicom.codes import CODE_TAGS
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.standard import OPTIONS, attribute_types, confidentiality, nested_types
 from safelight.dicom.vr import CHECKS, LIMITS, SIZES
@@ -29,7 +30,7 @@ from safelight.operation import (
 )
 from safelight.pseudonym import Pseudonymizer
 
-KEEP, KEEP_NOTED, SEQUENCE, CHANGE, CONSTANT, NOTED, PIXELS, CHARSET = range(8)
+KEEP, KEEP_NOTED, SEQUENCE, CHANGE, CONSTANT, NOTED, PIXELS, CHARSET, CODED = range(9)
 #: Steps of this kind act on a value that depends on the patient or instance and are never cached beyond it.
 FOREVER: Final = 2**32 - 2
 #: Default domains of pseudonyms; every stage uses the same words.
@@ -43,10 +44,7 @@ _NEEDED: Final = WATCHED | {
     "NumberOfFrames", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PatientIdentityRemoved", "PlanarConfiguration",
 }  # fmt: skip
 WATCHED_TAGS: Final = {keyword_dict[keyword]: keyword for keyword in _NEEDED}
-#: Overlay planes that lie in unused bits of the pixel data (PS3.3 C.9.2, retired form): position of the bit.
-OVERLAY_BITS: Final = frozenset(0x60000102 + (step << 16) for step in range(0, 0x20, 2))
 PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
-_CODE_TAGS: Final = (0x00080100, 0x00080119, 0x00080120, 0x00080102, 0x00080104)
 
 Act = Callable[[bytes, "State"], bytes | None]
 
@@ -58,7 +56,8 @@ class State:
 
     def __init__(self) -> None:
         self.days: int | None = None
-        self.charset: tuple[str, ...] | None = ("iso8859",)
+        #: Python codecs of the declared character set; () where none is declared, None where it is not a known one
+        self.charset: tuple[str, ...] | None = ()
         self.study_year: int | None = None
         self.pixel_representation = 0
 
@@ -88,7 +87,7 @@ class Detail:
     fallback: bytes = b""
     option: int = 0
     items: dict[int, Step] | None = None
-    cache: dict[object, bytes] = field(default_factory=dict)
+    cache: dict[object, bytes | None] = field(default_factory=dict)
     dated: bool = False
 
 
@@ -115,6 +114,10 @@ class Program:
     table: dict[int, Step]
     items: dict[int, Step]
     private: dict[tuple[int, str, int], Step]
+    #: the words of the closed vocabulary in a text, for meanings of codes
+    label: Callable[[str], str] = lambda text: ""  # noqa: E731
+    #: coded entries that were met before, encoded, and whether they came out as they were
+    codes: dict[tuple[tuple[int, bytes], ...], tuple[dict[int, bytes], bool]] = field(default_factory=dict)
 
 
 OPTION_BITS: Final = {name: 1 << index for index, name in enumerate(OPTIONS)}
@@ -123,10 +126,19 @@ OPTION_BITS: Final = {name: 1 << index for index, name in enumerate(OPTIONS)}
 class Compiler:
     """Turns rules and a project's key into programs."""
 
-    def __init__(self, rules: DicomRules, pseudonymizer: Pseudonymizer, *, clean: Act | None = None) -> None:
+    def __init__(
+        self,
+        rules: DicomRules,
+        pseudonymizer: Pseudonymizer,
+        *,
+        clean: Act | None = None,
+        label: Callable[[str], str] = lambda text: "",  # noqa: ARG005  nothing of a text is known to be harmless
+    ) -> None:
         self._rules = rules
         self._pseudonymizer = pseudonymizer
         self._clean = clean
+        self._label = label
+        self._codes: dict[tuple[tuple[int, bytes], ...], tuple[dict[int, bytes], bool]] = {}
         self._items: dict[int, Step] = {}
         self._private: dict[tuple[int, str, int], Step] = {}
         for address, rule in rules.elements.items():
@@ -155,14 +167,14 @@ class Compiler:
                     if step:
                         step.detail.items = table[tag].detail.items
                         table[tag] = step
-        for tag in (*WATCHED_TAGS, *OVERLAY_BITS):
+        for tag in WATCHED_TAGS:
             if tag not in table:
                 table[tag] = Step(NOTED, b"", 0, FOREVER, None, Detail(tag, frozenset()))
             elif table[tag].kind == KEEP:
                 table[tag] = table[tag]._replace(kind=KEEP_NOTED)
         for tag in PIXEL_TAGS:
             table[tag] = Step(PIXELS, b"OW", 0, FOREVER, None, Detail(tag, frozenset((b"OB", b"OW"))))
-        return Program(table, self._items, self._private)
+        return Program(table, self._items, self._private, self._label, self._codes)
 
     def _link_sequences(self) -> None:
         required = nested_types()
@@ -193,6 +205,8 @@ class Compiler:
             return Step(CONSTANT, first, 0, FOREVER, None, detail)
         if vr == "SQ":
             return Step(SEQUENCE, b"SQ", 0, FOREVER, None, detail)
+        if tag in CODE_TAGS and self._rules.codes == "standard" and isinstance(operation, Keep):
+            return Step(CODED, first, 0, FOREVER, None, detail)
         if tag == 0x00080005:
             return Step(CHARSET, b"CS", 0, FOREVER, None, detail)
         if isinstance(operation, Keep):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, field_validator
+from pydicom.datadict import keyword_dict
 
 from safelight.dicom.address import Address, keyword_of, parse_address
 from safelight.dicom.burned_in import BurnedInRules, parse_burned_in
@@ -14,7 +15,7 @@ from safelight.dicom.misfit import misfit
 from safelight.dicom.standard import OPTIONS
 from safelight.dicom.storage import class_kinds, expand_classes
 from safelight.errors import ConfigurationError
-from safelight.operation import Operation, parse_operation
+from safelight.operation import Keep, Operation, Uid, parse_operation
 from safelight.yamlfile import Key, YamlFile
 
 Treatment = Literal["reject", "redact", "accept"]
@@ -73,7 +74,7 @@ class DicomRules:
     pixels: PixelPolicy = PixelPolicy()
     burned_in: BurnedInRules = field(default_factory=BurnedInRules)
     words: frozenset[str] = frozenset()
-    codes: Literal["standard", "keep"] = "standard"
+    codes: Literal["standard", "keep"] = "keep"
     profile: str = ""
     fingerprint: str = ""
 
@@ -113,7 +114,7 @@ class RulesBuilder:
     pixels: dict[str, Any] = field(default_factory=dict)
     burned_in: BurnedInRules = field(default_factory=BurnedInRules)
     words: set[str] = field(default_factory=set)
-    codes: Literal["standard", "keep"] = "standard"
+    codes: Literal["standard", "keep"] = "keep"
 
     def add(self, file: YamlFile, section: Mapping[str, Any], at: Key) -> None:
         """Add one file's section, or refuse it with file and line."""
@@ -147,7 +148,7 @@ class RulesBuilder:
         policy = dict(self.pixels)
         pixels = file.validate(PixelPolicy, policy, at=(*at, "pixels"))
         return DicomRules(
-            elements=dict(sorted(self.elements.items())),
+            elements=dict(sorted({**_always(), **self.elements}.items())),
             sop_classes=self.sop_classes or expand_classes(["images"]),
             modalities=self.modalities,
             pixels=pixels,
@@ -196,6 +197,14 @@ def _list(file: YamlFile, value: Any, at: Key) -> Sequence[Any]:  # noqa: ANN401
     if not isinstance(value, list):
         file.refuse("A list is needed here.", at=at)
     return value
+
+
+def _always() -> dict[Address, Rule]:
+    """Return the rules without which an output is no instance; a profile may say otherwise, but need not say it."""
+    mapped = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+    found = {Address(keyword_dict[keyword]): Rule(Uid()) for keyword in mapped}
+    found[Address(keyword_dict["SpecificCharacterSet"])] = Rule(Keep())
+    return found
 
 
 def element_name(tag: int) -> str:

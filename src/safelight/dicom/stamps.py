@@ -52,6 +52,13 @@ def longitudinal_stamp(dated: bool, kept: bool) -> bytes:
     return element(LONGITUDINAL, b"CS", b"MODIFIED" if dated else b"UNMODIFIED" if kept else b"REMOVED")
 
 
-def burned_in_stamp(cleaned: bool) -> bytes:
-    """Return BurnedInAnnotation NO after the pixels were cleaned; nothing otherwise."""
-    return element(BURNED_IN, b"CS", b"NO") if cleaned else b""
+def burned_in_stamp(kind: str, value: bytes) -> bytes:
+    """Return BurnedInAnnotation where the storage class must have it: the NO that the input had, past our own rules.
+
+    Anywhere else it is left out: nothing was cleaned, so nothing is claimed.
+
+    Args:
+        kind: the attribute's type in the storage class.
+        value: what the input says.
+    """
+    return element(BURNED_IN, b"CS", b"NO") if kind.startswith("1") and value.strip(b" \0") == b"NO" else b""

@@ -41,7 +41,7 @@ _KINDS: Final[dict[str, tuple[str, ...]]] = {
     "waveforms": tuple(uid for uid in storage_classes() if uid.startswith(f"{_S}9.")),
 }
 _NOT_IMAGES: Final = ("104.", "66", "67", "68", "77.1.5", "78.", "79.", "80.", "81.", "82.", "88.", "9.", "11.", "90.",
-                      "481.", "34.", "4.2", "200.", "131", "77.1.1.1", "77.1.2.1", "77.1.4.1", "130", "12.77")  # fmt: skip
+                      "481.", "34.", "4.2", "200.", "201.", "91.", "131", "77.1.1.1", "77.1.2.1", "77.1.4.1", "130", "12.77")  # fmt: skip
 #: Images among the families that mostly hold none: ophthalmic photographs and tomograms, RT images, parametric maps.
 _IMAGES: Final = (f"{_S}77.1.5.1", f"{_S}77.1.5.2", f"{_S}77.1.5.4", f"{_S}77.1.5.7", f"{_S}77.1.5.8", f"{_S}481.1",
                   f"{_S}30", f"{_S}130")  # fmt: skip
