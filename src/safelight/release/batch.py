@@ -151,7 +151,8 @@ class _Run:
         now = self.export.clock()
         if always or self.renewed is None or now - self.renewed > self.export.lease / 3:
             kept = set(self.export.database.renew(sorted(self.held), worker=self.export.worker, lease=self.export.lease))
-            self.moved["opted_out"] += len(self.held - kept)
+            if gone := len(self.held - kept):
+                self.moved[RequestState.OPTED_OUT.value] += gone
             self.held = kept
             self.renewed = now
 
