@@ -98,7 +98,7 @@ def _wait_for(url: str, child: subprocess.Popen[bytes], seconds: float = 90) -> 
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.3)
-    raise RuntimeError("the Prefect server did not start; is the port in use? Try another: make ui PORT=4300")
+    raise RuntimeError("the Prefect server did not start; is the port in use? Try another: make ui ARGS='--port 4300'")
 
 
 def _wait_for_file(path: Path, child: subprocess.Popen[bytes], seconds: float = 120) -> None:

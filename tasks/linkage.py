@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import get_run_logger, task
 
-from safelight.cohort.delivery import delivery_generated
+from safelight.cohort.omop import SUMMARY, read_summary
 from safelight.records.source import record_files
 from safelight.records.tables import deidentify_table
 from safelight.staging import write_staged
@@ -18,10 +18,12 @@ def link_records(project: str, delivery: str) -> dict[str, int]:
     """Put the allow-listed columns of one delivery's public tables into the work folder. Returns counts by name."""
     counts: dict[str, int] = {}
     with open_run(project) as run:
+        if run.project.cohort.kind == "csv":
+            return {}  # a CSV file brings no record
         people = run.people()
         rules = run.profile.records
         files = record_files(run.cohort_folder / delivery)
-        generated = delivery_generated(run.cohort_folder / delivery)
+        generated = read_summary(run.cohort_folder / delivery / SUMMARY)[0]
         for name in sorted(set(files) - set(rules.tables)):
             get_run_logger().info("Delivery %s: the profile lets nothing of table %s leave.", delivery, name)
         for name in sorted(set(files) & set(rules.tables)):

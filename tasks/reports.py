@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from safelight.cohort.delivery import delivery_generated
+from safelight.cohort.omop import SUMMARY, read_summary
 from safelight.errors import StudyRejected
 from safelight.reports.batch import deidentify_notes
 from safelight.reports.omop import read_notes
@@ -58,7 +58,7 @@ def text_cleaner(run: ProjectRun) -> Callable[[str, KnownIdentifiers | None, int
 def deidentify_delivery_reports(project: str, delivery: str) -> dict[str, int]:
     """De-identify one delivery's notes into the work folder. Returns counts by name."""
     with open_run(project) as run:
-        if not run.project.reports.include:
+        if not run.project.reports.include or run.project.cohort.kind == "csv":
             return {}
         people = run.people()
         outside = 0
@@ -81,7 +81,7 @@ def deidentify_delivery_reports(project: str, delivery: str) -> dict[str, int]:
             fingerprint=text_deidentifier(run).fingerprint(),
         )
         path = run.work / "notes" / f"{delivery}.parquet"
-        staged = stage_notes(results, path, generated=delivery_generated(run.cohort_folder / delivery))
+        staged = stage_notes(results, path, generated=read_summary(run.cohort_folder / delivery / SUMMARY)[0])
         return {
             "notes released": staged.released,
             "notes of people outside the cohort": outside,

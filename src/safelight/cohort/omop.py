@@ -55,7 +55,7 @@ def read_omop_es(folder: Path, *, project: str) -> Delivery:
         ExtractInvalid: files or columns are missing or unreadable; single bad rows are set aside instead.
     """
     tables, layout = _tables(folder)
-    generated, source = _summary(folder / SUMMARY)
+    generated, source = read_summary(folder / SUMMARY)
     persons = _persons(tables[_PERSONS])
     procedures = _procedures(tables[_PROCEDURES], _linked(tables[_LINKS]))
     requests: list[StudyRequest] = []
@@ -95,7 +95,8 @@ def _tables(folder: Path) -> tuple[dict[str, ParquetTable], str]:
     return tables, "batched" if batched else "single"
 
 
-def _summary(path: Path) -> tuple[datetime, str]:
+def read_summary(path: Path) -> tuple[datetime, str]:
+    """Return when a delivery was generated (aware) and the name of its source. Raises ExtractInvalid."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
         generated = cells.instant(content["datetime"])
