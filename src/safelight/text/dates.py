@@ -40,7 +40,7 @@ _PATTERNS: Final = tuple(
 _MONTH_YEAR: Final = re.compile(r"(?<![\d./\-])(?P<mm>1[0-2]|0[1-9])(?P<sep>[./\-])(?P<year>(?:19|20)\d\d)(?![\d./\-])")
 _DAY_MONTH: Final = re.compile(
     r"(?<![^\W_])(?:on|since|until|till|dated?|visit(?:ed)?(?:\s+on)?|from|by|after|before|of|seen|for|due|booked|between|and)"
-    rf"\s{{1,2}}(?:the\s+)?(?P<body>(?:{_WEEKDAY}){_DAY}{_SEP}(?P<mm>1[0-2]|0?[1-9]))(?![\d./\-]|\s?(?:mm|cm|weeks?|days?|months?|years?|7|52|12)\b)"
+    rf"\s{{1,2}}(?:the\s+)?(?P<body>(?:{_WEEKDAY}){_DAY}{_SEP}(?P<mm>1[0-2]|0?[1-9]))(?!\d|[./\-]\d|\s?(?:mm|cm|weeks?|days?|months?|years?|7|52|12)\b)"
 )
 #: Fractions that say how long or how strong, never a day: 3/7, 6/52, 3/12, 4/5, 7/10.
 _NO_DAY_MONTH: Final = re.compile(r"\d{1,2}/(?:7|52|12|5|10|15|24)$")

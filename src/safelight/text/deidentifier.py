@@ -16,6 +16,7 @@ from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 
 from safelight.model import KnownIdentifiers, Reason
 from safelight.text.dates import find_dates
+from safelight.text.document import Document
 from safelight.text.known import KnownPerson
 from safelight.text.lexicon import standard_lexicon
 from safelight.text.markup import View, view
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from safelight.text.dates import Written
-    from safelight.text.document import Document
+    from safelight.text.lexicon import Lexicon
     from safelight.text.site import Site
 
 #: Recorded with every document; raised when a rule changes what comes out.
@@ -112,11 +113,11 @@ class TextDeidentifier:
         artifacts = self._engine.process_text(shown.text, LANGUAGE)
         found = self._find(artifacts, person)
         written = list(find_dates(artifacts.document.low, study_date=study_date))
-        spans = without_overlaps([*found, *_dated(written, found, known)])
+        spans = without_overlaps([*found, *_dated(written, found, known)], shown.text)
         by_place = {(date_.start, date_.end): date_ for date_ in written}
         clean, kept = _replace(shown, spans, by_place, shift_days if dates == "shift" else None)
         counts = Counter(span.label for span in spans)
-        if self._left(person, clean, kept):
+        if self._left(person, clean, kept, self._lexicon):
             problems.append(Reason.RESIDUAL_IDENTIFIER)
         return CleanText(clean, dict(sorted(counts.items())), tuple(problems), tuple(spans))
 
@@ -137,11 +138,13 @@ class TextDeidentifier:
         return [*found, *again, *find_again(document, [*found, *again])]
 
     @staticmethod
-    def _left(person: KnownPerson, clean: str, kept: set[str]) -> bool:
+    def _left(person: KnownPerson, clean: str, kept: set[str], lexicon: Lexicon) -> bool:
         """Tell whether the output still holds an identifier. Shifted dates may by chance read like a date of birth."""
-        return any(
-            clean[span.start : span.end] not in kept for span in person.matcher.find(clean) if span.label != "HOSPITAL"
-        )
+        left = [span for span in person.matcher.find(clean) if clean[span.start : span.end] not in kept]
+        if not left:
+            return False
+        document = Document(clean, lexicon)
+        return any(not (span.label.endswith("NAME") and document.is_protected(span.start, span.end)) for span in left)
 
 
 def _unreadable(text: str) -> bool:
@@ -195,7 +198,7 @@ def _replace(
             if replacement == written:
                 replacement = None
         if span.label == "AGE90":
-            replacement = "90+"
+            replacement = "[AGE_OVER_89]"
         if replacement is None:
             replacement = "[DATE]" if span.label == "DATE" else placeholders.of(span.label, written)
         ours.add(replacement)

@@ -83,8 +83,10 @@ class KnownPerson:
         if document.is_protected(word.start, word.end):
             return False
         lexicon = document.lexicon
-        if low in self.names or any(part in self.names for part in low.split("-") if len(part) > 3):
+        if low in self.names:
             if not lexicon.vocabulary.is_common(low) and word.length > 2:
+                return True
+            if self._after_own_initial(document, word):
                 return True
             if document.caseless or not word.capital:
                 return False
@@ -100,6 +102,15 @@ class KnownPerson:
         if word.length >= 4 and (word.capital or document.caseless) and not lexicon.is_word(low):
             return any(len(name) >= 4 and one_edit(low, name) for name in self.names)
         return False
+
+    def _after_own_initial(self, document: Document, word: Word) -> bool:
+        """Tell whether the patient's own initial stands in front: ``E. MAY``, ``B Foot``."""
+        if word.low not in self._surnames:
+            return False
+        before = re.compile(r"(?<![^\W_])([a-z])(\.?)[ \t]?$").search(document.low, max(0, word.start - 3), word.start)
+        if before is None or before.group(1) not in self._initials:
+            return False
+        return bool(before.group(2)) or (word.capital and not document.caseless)
 
     def _widened(self, document: Document, span: Span) -> Span:
         """Take an initial in front of or behind a name along: ``O McGuinness``, ``Foley A``."""

@@ -27,6 +27,9 @@ _CLINICAL_ENDINGS: Final = re.compile(
 )
 
 
+_STEM_ENDS: Final = ("", "a", "e", "y", "um", "us", "is")
+
+
 def read_lines(name: str) -> list[str]:
     """Return the lines of a packaged plain list, without comments and blank ones."""
     text = (files("safelight.text.words") / name).read_text(encoding="utf-8")
@@ -85,7 +88,8 @@ class Lexicon:
         if low in self.eponyms or (low.endswith("s") and low[:-1] in self.eponyms):
             return True
         parts = low.split("-")
-        return len(parts) > 1 and all(part in self.eponyms for part in parts)
+        named = [part in self.eponyms for part in parts]
+        return len(parts) > 1 and any(named) and all(n or self.is_word(part) for n, part in zip(named, parts, strict=True))
 
     def phrases(self, low: str) -> list[tuple[int, int]]:
         """Return where clinical phrases stand in folded text."""
@@ -95,6 +99,8 @@ class Lexicon:
         """Tell whether a folded word, or every part of a compound, is one of English or medicine."""
         if low in self.vocabulary.words or low in self.clinical or _CLINICAL_ENDINGS.fullmatch(low):
             return True
+        if self._is_variant(low):
+            return True
         parts = re.split(r"['\-]", low)
         return len(parts) > 1 and all(
             len(part) < 2
@@ -103,6 +109,21 @@ class Lexicon:
             or bool(_CLINICAL_ENDINGS.fullmatch(part))
             for part in parts
         )
+
+    def _is_variant(self, low: str) -> bool:
+        """Tell whether a word is a listed one in British spelling or with a clinical ending: haemoptysis, mucosal."""
+        plain = low.replace("ae", "e").replace("oe", "e")
+        if plain != low and (plain in self.vocabulary.words or plain in self.clinical):
+            return True
+        for ending in ("al", "ally", "ic", "ous", "ly", "ities", "s"):
+            stem = low[: -len(ending)]
+            if (
+                low.endswith(ending)
+                and len(stem) > 4
+                and any(f"{stem}{e}" in self.clinical or self.vocabulary.is_common(f"{stem}{e}") for e in _STEM_ENDS)
+            ):
+                return not (self.is_given(low) or self.is_surname(low, 30_000))
+        return False
 
     def is_clinical(self, low: str) -> bool:
         """Tell whether medicine uses the word."""

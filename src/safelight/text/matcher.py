@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 #: Removed before bytes are searched. NUL makes UTF-16 readable; the others stand inside numbers and names.
 _SKIPPED: Final = b"\0 \t\r\n.,-/'^()=_"
 _LOWER: Final = bytes(byte + 32 if 65 <= byte <= 90 else byte for byte in range(256))
+_TITLE: Final = re.compile(rf"{forms.TITLES}[\s^]{{1,2}}")
 #: Device makers and the like, met in images, that are also surnames: never a name by themselves.
 _MAKERS: Final = frozenset(
     ["philips", "siemens", "marconi", "picker", "carestream", "fischer", "hitachi", "canon", "kodak", "varian"]
@@ -130,10 +131,12 @@ class IdentifierMatcher:
         if self._pattern is None or not text:
             return []
         folded = fold(text)
-        return [
-            Span(*folded.original(*match.span()), match.lastgroup or "", "known")
-            for match in self._pattern.finditer(folded.text)
-        ]
+        spans = []
+        for match in self._pattern.finditer(folded.text):
+            title = _TITLE.match(folded.text, match.start())
+            start = title.end() if title and title.end() < match.end() else match.start()
+            spans.append(Span(*folded.original(start, match.end()), match.lastgroup or "", "known"))
+        return spans
 
     def find_bytes(self, data: bytes) -> list[str]:
         """Return the labels of identifiers that the bytes hold in UTF-8, Latin-1 or UTF-16, sorted; never a value.

@@ -20,9 +20,12 @@ _B: Final = r"(?<![^\W_])"
 _E: Final = r"(?![^\W_])"
 _W: Final = r"[^\W\d_][\w'\u2019.&\-]*"
 _STREET: Final = alternatives("streets.txt")
+_S: Final = r"(?:[ \t]{1,3}|[ \t]{0,2}\n[ \t]{0,4})"
+_S: Final = r"(?:[ \t]{1,3}|[ \t]{0,2}\n[ \t]{0,4})"
 _ADDRESS: Final = re.compile(
-    rf"{_B}(?:(?:flat|apartment|apt|unit|room|house|suite)\s\w{{1,4}},?\s{{1,3}}(?:{_W}\s(?:house|court|lodge|tower|point),\s)?)?\d{{1,4}}\s?[a-h]?(?:[\-/]\d{{1,4}}[a-h]?)?,?\s{{1,3}}"
-    rf"(?:{_W}\s{{1,2}}){{0,3}}?{_W}\s{{1,2}}(?:{_STREET}){_E}(?!\.?\w)(?:\s(?:north|south|east|west|{_STREET}){_E})?"
+    rf"(?<![^\W_])(?<![/.\-])(?:(?:flat|apartment|apt|unit|room|house|suite)[ ]\w{{1,4}},?{_S}"
+    rf"(?:{_W}[ ](?:house|court|lodge|tower|point),{_S})?)?\d{{1,4}}[ ]?[a-h]?(?:[\-/]\d{{1,4}}[a-h]?)?,?{_S}"
+    rf"(?:{_W}{_S}){{0,3}}?{_W}{_S}(?:{_STREET}){_E}(?:[ ](?:north|south|east|west|{_STREET}){_E})?"
 )
 _NO_ADDRESS: Final = re.compile(
     r"\b(?:mm|cm|mg|ml|kg|years?|months?|weeks?|days?|hours?|min|mins|minutes|x|of|is|was|in|at|on|with|and|to|for|no|previous|noted|seen|left|right|lesions?|nodes?|views?|images?|series|hu|units?|french|gauge)\b"
@@ -43,10 +46,11 @@ def _name(words: str, limit: int = 4) -> str:
     return rf"(?:(?:the|st|st\.)\s{{1,2}})?(?:{_W}[\s\-]{{1,2}}(?:of\s|and\s|&\s|the\s|in\s)?){{1,{limit}}}?(?:{words})"
 
 
-_HOSPITAL_LIKE: Final = re.compile(rf"{_B}{_name(_INSTITUTION)}{_E}(?:\s(?:{_W}))?")
+_HOSPITAL_LIKE: Final = re.compile(rf"{_B}{_name(_INSTITUTION)}{_E}(?!\s{{1,2}}(?:no|number|num|id)\b)")
 _PRACTICE_LIKE: Final = re.compile(rf"{_B}{_name(_PRACTICE)}{_E}")
-_WARD: Final = re.compile(
-    rf"{_B}(?:(?P<name>{_W}(?:\s{_W})?)\sward|ward\s(?:[a-z]?\d{{1,3}}[a-z]?|[a-z]\d?|{_W})|(?:bay|bed|cubicle)\s\d{{1,3}}[a-z]?)(?![^\W_])"
+_WARD: Final = re.compile(rf"{_B}(?P<name>{_W}(?:\s{_W})?)\sward{_E}")
+_NUMBERED_WARD: Final = re.compile(
+    rf"{_B}(?:ward\s(?:[a-z]?\d{{1,3}}[a-z]?|[a-z]\d)|(?:bay|bed|cubicle|side room)\s\d{{1,3}}[a-z]?|ward\s[b-hj-z]){_E}"
 )
 _UNITS: Final = re.compile(
     rf"{_B}(?:(?:ed|a&e|ae)\s(?:resus|majors|minors|paeds)|amu|mau|sau|cdu|eau|mssu|ambu|itu|gitu|icu|hdu|ccu|cicu|picu|nicu|scbu|sdec|aau|eou|frailty unit|acute frailty unit|resus|dsu|pau|cau|asu|hasu|atu|stu|rmu){_E}"
@@ -95,6 +99,8 @@ class Places:
                     yield Span(start, match.end(), label, "place:institution", 0.84)
         for match in _UNITS.finditer(low):
             yield Span(*match.span(), "WARD", "place:unit", 0.7)
+        for match in _NUMBERED_WARD.finditer(low):
+            yield Span(*match.span(), "WARD", "place:ward", 0.75)
         for match in _WARD.finditer(low):
             yield from self._ward(document, match)
         yield from self._addresses(document)
@@ -125,16 +131,13 @@ class Places:
                 head = None if document.lexicon.vocabulary.is_common(word.low) and word.low in _GENERIC else word
                 continue
             head = word
+        if head is not None and match.group().endswith("partners") and document.low[: head.start].endswith("dr "):
+            return head.start - 3
         return head.start if head else None
 
     def _ward(self, document: Document, match: re.Match[str]) -> Iterator[Span]:
         words = document.words_between(*match.span())
-        if match["name"] is None:
-            after = document.low[match.start() : match.end()].split()
-            if len(after) == 2 and (any(c.isdigit() for c in after[1]) or len(after[1]) == 1):
-                yield Span(*match.span(), "WARD", "place:ward", 0.75)
-            return
-        named = [word for word in words[:-1] if word.low not in _NO_WARD and (word.capital or document.caseless)]
+        named = [w for w in words[:-1] if w.length > 1 and w.low not in _NO_WARD and (w.capital or document.caseless)]
         if named and not document.is_protected(named[0].start, match.end()):
             if document.caseless and all(document.lexicon.vocabulary.is_common(word.low) for word in named):
                 named = named[-1:] if named[-1].low not in _GENERIC else []
@@ -145,12 +148,12 @@ class Places:
         low = document.low
         for match in _ADDRESS.finditer(low):
             body = low[slice(*match.span())]
-            inner = re.sub(r"^\D*\d+\s?[a-h]?,?\s+", "", body)
+            inner = re.sub(r"^.*\d+\s?[a-h]?,?\s+", "", body, flags=re.DOTALL)
             if _NO_ADDRESS.search(inner) or not self._capitalised(
                 document, match.start() + len(body) - len(inner), match.end()
             ):
                 continue
-            yield Span(*match.span(), "ADDRESS", "place:address", 0.82)
+            yield Span(*match.span(), "ADDRESS", "place:address", 0.88)
             town = _TOWN_AFTER_ADDRESS.match(low, match.end())
             if town and self._capitalised(document, *town.span("v")) and not any(c.isdigit() for c in town["v"]):
                 if not self._practice_word(town["v"]):

@@ -12,6 +12,7 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
 from safelight.text.formats import SiteFormats, find_formats
+from safelight.text.layout import find_laid_out
 from safelight.text.people import find_people
 from safelight.text.span import LABELS, Span
 from safelight.text.sweep import find_foreign, find_pairs
@@ -175,6 +176,7 @@ def standing_recognizers(site: Site, places: Places, staff: Staff) -> list[RuleR
         RuleRecognizer("formats", find_formats),
         RuleRecognizer("site formats", SiteFormats(site.identifiers).find),
         RuleRecognizer("people", find_people),
+        RuleRecognizer("layout", find_laid_out),
         RuleRecognizer("staff", staff.find),
         RuleRecognizer("places", places.find),
         RuleRecognizer("foreign words", find_foreign),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 #: What a span may be. The names are those of labelled sets; a placeholder is made from each.
 LABELS: Final = (
@@ -49,14 +49,17 @@ class Span:
     score: float = 1.0
 
 
-def without_overlaps(spans: Iterable[Span]) -> list[Span]:
-    """Return spans in order with every covered character in exactly one of them.
+_PEOPLE: Final = frozenset({"PATIENT_NAME", "RELATIVE_NAME", "CLINICIAN_NAME", "INITIALS"})
 
-    A span that loses characters to a better one keeps what is left of it, so nothing that any rule found comes back
-    into the text.
+
+def without_overlaps(spans: Collection[Span], text: str) -> list[Span]:
+    """Return spans in order with every covered word in exactly one of them.
+
+    Names that overlap become one. A span that loses characters to a better one keeps the words that are left of it, so
+    nothing that any rule found comes back into the text.
     """
     chosen: list[Span] = []
-    for span in sorted(spans, key=lambda s: (-s.score, s.start - s.end, s.start)):
+    for span in sorted(_joined(spans), key=lambda s: (-s.score, s.start - s.end, s.start)):
         pieces = [(span.start, span.end)]
         for other in chosen:
             if other.start < span.end and span.start < other.end:
@@ -68,5 +71,27 @@ def without_overlaps(spans: Iterable[Span]) -> list[Span]:
                 ]
             if not pieces:
                 break
-        chosen.extend(Span(start, end, span.label, span.source, span.score) for start, end in pieces)
+        for start, end in pieces:
+            shown = text[start:end]
+            start, end = start + len(shown) - len(shown.lstrip(_EDGES)), end - len(shown) + len(shown.rstrip(_EDGES))
+            if start < end and any(c.isalnum() for c in text[start:end]):
+                chosen.append(Span(start, end, span.label, span.source, span.score))
     return sorted(chosen)
+
+
+#: Never the first or last character of what is removed.
+_EDGES: Final = " \t\r\n,;:|^/"
+
+
+def _joined(spans: Collection[Span]) -> list[Span]:
+    """Return the spans with overlapping names made one, called what the better of them is called."""
+    people = sorted(span for span in spans if span.label in _PEOPLE)
+    joined: list[Span] = []
+    for span in people:
+        last = joined[-1] if joined else None
+        if last is not None and span.start < last.end:
+            best = max(last, span, key=lambda s: (s.score, s.end - s.start))
+            joined[-1] = Span(last.start, max(last.end, span.end), best.label, best.source, best.score)
+        else:
+            joined.append(span)
+    return [*joined, *(span for span in spans if span.label not in _PEOPLE)]
