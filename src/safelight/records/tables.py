@@ -214,18 +214,19 @@ class DeidentifiedTable:
     def _cleaned(self, values: Any, mrns: Any, days: Any, aside: _Aside) -> Any:  # noqa: ANN401
         assert self._clean_text is not None  # noqa: S101  checked when the table was opened
         texts: list[str | None] = []
-        refused: list[bool] = []
+        refused: list[Reason | None] = []
         rows = zip(values.to_pylist(), mrns.to_pylist(), days.to_pylist(), aside.mask.to_pylist(), strict=True)
         for text, mrn, shift, gone in rows:
-            clean, wrong = None, False
+            clean, wrong = None, None
             if text is not None and not gone:
                 try:
                     clean = self._clean_text(text, self._known_of(mrn) if self._known_of else None, shift)
-                except StudyRejected:
-                    wrong = True
+                except StudyRejected as rejected:
+                    wrong = rejected.reason
             texts.append(clean)
             refused.append(wrong)
-        aside.mark(pa.array(refused, pa.bool_()), Reason.RESIDUAL_IDENTIFIER)
+        for reason in sorted(set(filter(None, refused))):
+            aside.mark(pa.array([one is reason for one in refused], pa.bool_()), reason)
         return pa.array(texts, pa.string())
 
 
