@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydicom import dcmwrite
 
 from deployments.demo_hospital import casebook
+from deployments.demo_hospital.canaries import SHORTEST, Canaries
 from deployments.demo_hospital.casebook import Case, Study, plan
 from deployments.demo_hospital.expectations import Expected, expected_of
 from deployments.demo_hospital.extract import BAD_ROWS, write_extract
@@ -139,7 +140,11 @@ class Hospital:
         for study in self._all_studies:
             found |= {study.uid, study.asked_uid, study.accession, f"ADM{study.accession[-6:]}7"}
             found |= {str(gmc_number(study.radiologist)), str(gmc_number(study.patient.referrer))}
-        return sorted(text for text in found if len(text) >= 5)
+        return sorted(text for text in found if len(text) >= SHORTEST)
+
+    def leaks(self, folder: Path) -> dict[str, list[str]]:
+        """Search what a run has written for canaries; see ``Canaries.search``. Empty when nothing leaked."""
+        return Canaries(self.canaries()).search(folder)
 
     def describe(self) -> str:
         """Say in one line what there is."""
@@ -172,7 +177,7 @@ class Hospital:
         Raises:
             ConfigurationError: the archives did not start.
         """
-        command = [sys.executable, "-m", "deployments.demo_hospital", "serve", str(self.folder)]
+        command = [sys.executable, "-m", "deployments.demo_hospital", "serve", str(self.folder.resolve())]
         command += ["--until-input-ends", "--destination", f"{receiver_ae_title}=127.0.0.1:{receiver_port}"]
         for client in (receiver_ae_title, *clients):
             command += ["--client", client]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydicom import dcmread
 from pydicom.datadict import keyword_dict
 
-from deployments.demo_hospital import Hospital
+from deployments.demo_hospital import Canaries, Hospital
 
 #: Forms that leak tests look for although the demo writes only some of them: birth dates as people write them, names of PN.
 _FORMS = re.compile(r"\d\d/\d\d/\d{4}|[^ ]+\^.*|\d{3} \d{3} \d{4}|07700 .*|GMC.*")
@@ -79,3 +80,40 @@ def test_none_occurs_by_itself(hospital: Hospital) -> None:
     assert len(words) > 20_000
     folded = words.casefold()
     assert [text for text in hospital.canaries() if text.casefold() in folded] == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "latin-1"])
+def test_a_planted_leak_is_found_in_any_encoding(hospital: Hospital, encoding: str) -> None:
+    name = next(patient.surname for patient in hospital.population.patients if patient.character_set == "ISO_IR 100")
+    pixels = bytes(range(256)) * 40
+    for form in (name, name.upper(), name.lower()):
+        assert name in Canaries(hospital.canaries()).find(pixels + f" {form} ".encode(encoding) + pixels)
+
+
+def test_names_beyond_latin_1_are_found(hospital: Hospital) -> None:
+    patient = next(patient for patient in hospital.population.patients if patient.character_set == "ISO_IR 192")
+    assert patient.person_name in Canaries([patient.person_name]).find(b"\0\1" + patient.person_name.encode() + b"\0")
+
+
+def test_a_number_counts_only_by_itself() -> None:
+    canaries = Canaries(["19570411"])
+    assert canaries.find(b"2.25.1195704112") == []
+    assert canaries.find(b"PatientBirthDate 19570411\\") == ["19570411"]
+
+
+def test_a_folder_is_searched_by_content_and_by_name(hospital: Hospital, tmp_path: Path) -> None:
+    patient = hospital.population.patients[0]
+    (tmp_path / "clean.txt").write_text("no abnormality")
+    (tmp_path / f"{patient.mrn}.txt").write_text("")
+    # Compressed, so that the name is not in the file's bytes.
+    leaky = pa.table({"name": [patient.surname] * 1000, "b": list(range(1000))})
+    pq.write_table(leaky, tmp_path / "leaky.parquet", compression="zstd")
+
+    assert hospital.leaks(tmp_path) == {f"{patient.mrn}.txt": [patient.mrn], "leaky.parquet": [patient.surname]}
+
+
+def test_every_file_of_the_hospital_leaks(hospital: Hospital) -> None:
+    """The search is no use unless it finds what the files are full of."""
+    leaking = hospital.leaks(hospital.folder / "archives")
+    assert len(leaking) == hospital.contents["instances"]
+    assert min(map(len, leaking.values())) > 20
