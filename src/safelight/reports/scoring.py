@@ -137,7 +137,8 @@ def _score_one(result: Score, document: Mapping[str, Any], after: str) -> None:
             # A shifted date may share its month or century with the true one: it leaked when all of it stands.
             removed = not all(kept for _, _, kept in inside)
         else:
-            telling = [kept for s, e, kept in inside if e - s > 1] or [kept for _, _, kept in inside]
+            # One or two characters of a number are met again in the next date.
+            telling = [k for s, e, k in inside if e - s > (2 if before[s:e].isdigit() else 1)] or [k for _, _, k in inside]
             removed = not any(telling)
         _count(result, span["label"], removed)
         if not removed:

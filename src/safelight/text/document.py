@@ -73,7 +73,16 @@ class Document:
             if len(low) > 3 and (low.endswith("'s") or low.endswith("s'")):
                 low, end = (low[:-2], end - 2) if low.endswith("'s") else (low[:-1], end - 1)
             raw = self.text[start:end]
-            words.append(Word(index, start, end, low, any(part[:1].isupper() for part in raw.split("-")), len(raw) > 1 and raw.upper() == raw))
+            words.append(
+                Word(
+                    index,
+                    start,
+                    end,
+                    low,
+                    any(part[:1].isupper() for part in raw.split("-")),
+                    len(raw) > 1 and raw.upper() == raw,
+                )
+            )
         return words
 
     @cached_property

@@ -26,6 +26,10 @@ _PATIENT_VERB: Final = re.compile(rf"[ \t]+(?:{alternatives('patient_verbs.txt')
 _SHORT_FORMS: Final = {
     name: forms_.split() for name, _, forms_ in (line.partition(": ") for line in read_lines("short_forms.txt"))
 }
+#: Of these, what only a person does: enough behind an everyday given name where capitals say nothing.
+_DECIDES: Final = re.compile(
+    r"[ \t]+(?:prefers?|settled|attended|complain(?:s|ed)|denie[sd]|declined|refused|tolerated|consented|lives|rang)(?![^\W_])"
+)
 
 
 class KnownPerson:
@@ -57,11 +61,7 @@ class KnownPerson:
     def find(self, document: Document) -> Iterator[Span]:
         """Yield where the patient is named or numbered."""
         for span in self.matcher.find(document.text):
-            if (
-                span.label.endswith("NAME")
-                and document.is_protected(span.start, span.end)
-                and not self._full(document, span)
-            ):
+            if span.label.endswith("NAME") and document.is_protected(span.start, span.end) and not _is_full(document, span):
                 continue
             yield self._widened(document, Span(span.start, span.end, span.label, "known", 1.0))
         for label, pattern in (("TOWN", self._town), ("GP_PRACTICE", self._practice), ("HOSPITAL", self._hospital)):
@@ -72,9 +72,6 @@ class KnownPerson:
         for word in document.words:
             if self._is_name(document, word):
                 yield self._widened(document, Span(word.start, word.end, "PATIENT_NAME", "known:word", 0.95))
-
-    def _full(self, document: Document, span: Span) -> bool:
-        return len(document.words_between(span.start, span.end)) > 1
 
     def _is_name(self, document: Document, word: Word) -> bool:
         low = word.low
@@ -88,7 +85,9 @@ class KnownPerson:
                 return True
             if self._after_own_initial(document, word):
                 return True
-            if document.caseless or not word.capital:
+            if document.caseless:
+                return low in self._first and bool(_DECIDES.match(document.low, word.end))
+            if not word.capital:
                 return False
             if document.starts_sentence(word):
                 return bool(_PATIENT_VERB.match(document.low, word.end))
@@ -117,7 +116,7 @@ class KnownPerson:
         if span.label != "PATIENT_NAME":
             return span
         low, text = document.low, document.text
-        before = re.compile(r"(?<![^\W_])([a-z])\.?[ \t]?(?:([a-z])\.?[ \t]?)?$").search(
+        before = re.compile(r"(?<![^\W_])([a-z])[. ]{1,2}(?:([a-z])[. ]{1,2})?$").search(
             low, max(0, span.start - 6), span.start
         )
         if before and before.group(1) in self._initials and (text[before.start()].isupper() or document.all_lower):
@@ -126,6 +125,11 @@ class KnownPerson:
         if after and after.group(1) in self._initials and text[after.start(1)].isupper() and not document.caseless:
             return Span(span.start, after.end(1), span.label, span.source, span.score)
         return span
+
+
+def _is_full(document: Document, span: Span) -> bool:
+    """Tell whether more than one name, or a title, says that a person is meant."""
+    return span.source == "known:titled" or len(document.words_between(span.start, span.end)) > 1
 
 
 def _words(values: object) -> set[str]:

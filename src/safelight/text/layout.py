@@ -21,7 +21,9 @@ _SIGNATURE_BEFORE: Final = re.compile(
 )
 _LINE_START: Final = re.compile(r"(?:^|\n)[ \t]*(?=[^\W\d_])")
 _COMPONENT: Final = r"[^\W\d_][^\W\d_'\-]*(?:[ '\-][^\W\d_]+)*"
-_CARETS: Final = re.compile(rf"(?<![^\W_])(?P<v>{_COMPONENT}\^{_COMPONENT}(?:\^[^\W\d_]*){{0,3}})")
+_CARETS: Final = re.compile(
+    rf"(?<![^\W_])(?P<v>{_COMPONENT}\^{_COMPONENT}(?:\^(?!(?:{alternatives('honorifics.txt')})(?![^\W_]))[^\W\d_]*){{0,3}})"
+)
 _REVERSED: Final = re.compile(rf"(?<![^\W_])(?P<last>{_NAME})\s?,[ \t]?(?P<first>{_NAME})")
 _OUR_REF: Final = re.compile(
     r"(?<![^\W_])(?:our|your)\s+ref\w*\W{1,3}(?P<a>[a-z]{2,4})(?:[/:.\-](?P<b>[a-z]{2,4})(?![^\W_]))?(?=[/:.\- \n]|$)"
@@ -77,7 +79,8 @@ def _typists(document: Document) -> Iterator[Span]:
     for match in _SLASHED.finditer(low):
         names = match["name"].split()
         if names[0] not in STOP and all(
-            lexicon.is_name(name) or lexicon.is_foreign(name) or name in ALSO_NAMES or lexicon.is_surname(name) for name in names
+            lexicon.is_name(name) or lexicon.is_foreign(name) or name in ALSO_NAMES or lexicon.is_surname(name)
+            for name in names
         ):
             yield Span(*match.span("name"), "CLINICIAN_NAME", "layout:typist", 0.8)
             yield Span(*match.span("i"), "INITIALS", "layout:typist", 0.8)
@@ -96,7 +99,11 @@ def _initialled(document: Document) -> Iterator[Span]:
         initials = match["i"].replace(" ", "").replace(".", "").lower()
         if word is None or word.low in STOP or word.length < 2 or document.is_protected(word.start, word.end):
             continue
-        if lexicon.is_clinical(initials) or (initials in {"m", "f"} and _SEX.search(document.low, 0, match.start())):
+        if (
+            lexicon.is_clinical(initials)
+            or (len(initials) > 1 and initials in STOP)
+            or (initials in {"m", "f"} and _SEX.search(document.low, 0, match.start()))
+        ):
             continue
         if word.upper and not document.line_is_upper(word.start):
             continue

@@ -80,7 +80,7 @@ class Lexicon:
         epithet = r"(?:(?:[\s\-]+(?:and|or))?[\s\-]+[a-z\-]+){0,2}?"
         return re.compile(
             rf"(?:'s|s'|')?(?:(?<=')s?{epithet}|(?<='s){epithet}|[\s\-]+{number})?[\s\-]+(?:{heads})(?![^\W_])"
-            rf"|(?:'s|s'|')?[\s\-]+(?:{number}|\d{{1,2}}[a-d]?(?![\d/.])|[ivx]+[ab]?(?![^\W_]))"
+            rf"|(?:'s|s'|')?[\s\-]+(?:{number}|\d[a-d]?(?![\d/.\-\w])|[ivx]+[ab]?(?![^\W_]))"
         )
 
     def is_eponym(self, low: str) -> bool:

@@ -135,7 +135,8 @@ class IdentifierMatcher:
         for match in self._pattern.finditer(folded.text):
             title = _TITLE.match(folded.text, match.start())
             start = title.end() if title and title.end() < match.end() else match.start()
-            spans.append(Span(*folded.original(start, match.end()), match.lastgroup or "", "known"))
+            source = "known:titled" if start > match.start() else "known"
+            spans.append(Span(*folded.original(start, match.end()), match.lastgroup or "", source))
         return spans
 
     def find_bytes(self, data: bytes) -> list[str]:

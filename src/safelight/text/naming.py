@@ -18,8 +18,14 @@ ALSO_NAMES: Final = read_set("also_names.txt")
 CREDENTIALS: Final = read_set("credentials.txt")
 _PARTICLES: Final = read_set("particles.txt")
 #: What stands behind a name that is complete.
-NAME_ENDS: Final = re.compile(r"\s?(?:[,;:)\](]|\n|$|bleep|ext|gmc|on\s\d|at\s\d|\.\s*(?:\n|$|[A-Z\d]))|\s(?:and|who|she|he)\s", re.IGNORECASE)
-_NUMBER_BEHIND: Final = re.compile(r"\s?\d")
+NAME_ENDS: Final = re.compile(
+    r"\s?(?:[,;:)\](]|\n|$|bleep|ext|gmc|on\s\d|at\s\d|\.\s*(?:\n|$|[A-Z\d]))|\s(?:and|who|she|he)\s", re.IGNORECASE
+)
+_NUMBER_BEHIND: Final = re.compile(r"[ ]?\d")
+#: Of these, the ones that are counted or dated: "Ward 7", "Day 3", "May 2021".
+_COUNTED: Final = frozenset(
+    {"ward", "wards", "day", "page", "may", "march", "june", "april", "august", "case", "board", "first"}
+)
 _TRAILING_INITIAL: Final = re.compile(r"[ \t]([a-z])(?![^\W_'])")
 _RARE: Final = 30_000
 _FREQUENT: Final = 6_000
@@ -70,12 +76,16 @@ class NameReader:
         return position, self._with_trailing_initial(taken[-1].end)
 
     def _is_initial(self, word: Word, taken: list[Word]) -> bool:
-        if word.low in STOP or not self._capital_follows(word):
+        if (word.low in STOP and word.length > 1) or not self._capital_follows(word) or self._before_digit(word):
             return False
         if word.length == 1:
             return word.capital or self._document.all_lower
         two = word.length == 2 and word.upper and not self._document.caseless and not taken
         return two and not self._lexicon.is_clinical(word.low) and self._document.low[word.end : word.end + 1] in {" ", "."}
+
+    def _before_digit(self, word: Word) -> bool:
+        """Tell whether the word is the beginning of a code: ``AB1-21``."""
+        return self._document.text[word.end : word.end + 1].isdigit()
 
     def _skip(self, position: int, *, dots: bool = False) -> int:
         pattern = r"[.\s]{0,3}" if dots else r"[ \t]{0,2}\n?[ \t]{0,4}"
@@ -93,12 +103,13 @@ class NameReader:
     def _begins(self, word: Word, trust: Trust) -> bool:
         """Tell whether a name may begin with the word."""
         low, lexicon, document = word.low, self._lexicon, self._document
-        if low in STOP or low in CREDENTIALS:
+        if low in STOP or low in CREDENTIALS or self._before_digit(word):
             return False
         ends = NAME_ENDS.match(document.text, word.end) is not None
         if low in ALSO_NAMES:
-            number = _NUMBER_BEHIND.match(document.text, word.end)
-            return not number and (word.capital if not document.caseless else ends) and (trust is Trust.SURE or ends)
+            if low in _COUNTED and _NUMBER_BEHIND.match(document.text, word.end):
+                return False
+            return word.capital if not document.caseless else ends or (lexicon.is_given(low) and self._surname_follows(word))
         clinical = lexicon.is_clinical(low)
         named = not clinical and (lexicon.is_foreign(low) or lexicon.is_name(low, _RARE))
         if document.caseless:
@@ -107,13 +118,19 @@ class NameReader:
         if not word.capital:
             return trust is Trust.LIKELY and not clinical and not lexicon.is_eponym(low) and lexicon.is_foreign(low)
         if trust is Trust.SURE:
-            return named or not (clinical or word.upper) or lexicon.is_eponym(low) or lexicon.is_surname(low) or self._line_upper(word)
+            return (
+                named
+                or not (clinical or word.upper)
+                or lexicon.is_eponym(low)
+                or lexicon.is_surname(low)
+                or self._line_upper(word)
+            )
         return named or lexicon.is_eponym(low) or (ends and lexicon.is_surname(low) and not word.upper)
 
     def _continues(self, word: Word, taken: list[Word]) -> bool:
         """Tell whether the word goes on with the name."""
         low, lexicon, document = word.low, self._lexicon, self._document
-        if low in STOP or low in CREDENTIALS or (low in ALSO_NAMES and _NUMBER_BEHIND.match(document.text, word.end)):
+        if low in STOP or low in CREDENTIALS or (low in _COUNTED and _NUMBER_BEHIND.match(document.text, word.end)):
             return False
         foreign = lexicon.is_foreign(low)
         after_given = lexicon.is_given(taken[-1].low) or (len(taken) == 1 and lexicon.is_foreign(taken[0].low))
@@ -135,7 +152,8 @@ class NameReader:
         if word.index + 1 >= len(words):
             return False
         following = words[word.index + 1]
-        if following.low in STOP or not self._lexicon.is_surname(following.low):
+        lexicon = self._lexicon
+        if following.low in STOP or not (lexicon.is_surname(following.low) or lexicon.is_foreign(following.low)):
             return False
         return following.start - word.end <= 2 and NAME_ENDS.match(self._document.text, following.end) is not None
 

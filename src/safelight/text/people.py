@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from safelight.text.document import Document
 
 _B: Final = r"(?<![^\W_])"
-_ADVERBS: Final = (
-    r"(?:\s(?:over|back|through|verbally|directly|urgently|in person|today|case|findings|results?|it|this|and agreed|at mdt|by phone|urgently))?"
-)
+_ADVERBS: Final = r"(?:\s(?:over|back|through|verbally|directly|urgently|in person|today|case|findings|results?|it|this|and agreed|at mdt|by phone|urgently))?"
 #: label, kind, how sure, pattern over folded text whose end is where a name may begin
 _TRIGGERS: Final = tuple(
     (label, kind, trust, re.compile(pattern))
     for label, kind, trust, pattern in (
-        ("CLINICIAN_NAME", "title", Trust.SURE, rf"{_B}(?:{alternatives('honorifics.txt')})(?:\.|\b)[ \t]{{0,3}}(?:\n[ \t]*)?"),
+        (
+            "CLINICIAN_NAME",
+            "title",
+            Trust.SURE,
+            rf"{_B}(?:{alternatives('honorifics.txt')})(?:\.|\b)[ \t]{{0,3}}(?:\n[ \t]*)?",
+        ),
         ("CLINICIAN_NAME", "post", Trust.LIKELY, rf"{_B}(?:{alternatives('posts.txt')})(?:\b)[ \t]{{1,3}}(?:\n[ \t]*)?"),
         (
             "RELATIVE_NAME",
@@ -42,7 +45,12 @@ _TRIGGERS: Final = tuple(
             Trust.LIKELY,
             rf"{_B}(?:d/w|dw|d\.w\.|c/o|o/b/o|p/p|pp|w/|per|attn|fao|f\.a\.o\.?|cc|c\.c\.|bcc|i have (?:e-?mailed|phoned|called|bleeped|informed|telephoned))[:.]?\s{{1,3}}",
         ),
-        ("CLINICIAN_NAME", "label", Trust.SURE, rf"{_B}(?:{alternatives('staff_labels.txt')})(?:\s?\((?:s|gp|cons)\))?\s?[:\-|=][ \t]{{0,4}}"),
+        (
+            "CLINICIAN_NAME",
+            "label",
+            Trust.SURE,
+            rf"{_B}(?:{alternatives('staff_labels.txt')})(?:\s?\((?:s|gp|cons)\))?\s?[:\-|=][ \t]{{0,4}}",
+        ),
         ("CLINICIAN_NAME", "addendum", Trust.SURE, rf"{_B}addendum\s?(?:by\s)?\(?"),
         ("PATIENT_NAME", "label", Trust.SURE, rf"{_B}(?:{alternatives('patient_labels.txt')})\s?[:|=][ \t]{{0,4}}"),
         ("PATIENT_NAME", "called", Trust.LIKELY, rf"{_B}(?:{alternatives('patient_labels.txt')})[ \t]{{1,4}}"),

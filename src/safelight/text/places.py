@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from safelight.text.folding import fold_word
 from safelight.text.lexicon import alternatives, read_lines, read_set
+from safelight.text.naming import STOP
 from safelight.text.span import Span
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _STREET: Final = alternatives("streets.txt")
 _S: Final = r"(?:[ \t]{1,3}|[ \t]{0,2}\n[ \t]{0,4})"
 _S: Final = r"(?:[ \t]{1,3}|[ \t]{0,2}\n[ \t]{0,4})"
 _ADDRESS: Final = re.compile(
-    rf"(?<![^\W_])(?<![/.\-])(?:(?:flat|apartment|apt|unit|room|house|suite)[ ]\w{{1,4}},?{_S}"
+    rf"(?<![^\W_])(?<![/.\-])(?<!\d )(?:(?:flat|apartment|apt|unit|room|house|suite)[ ]\w{{1,4}},?{_S}"
     rf"(?:{_W}[ ](?:house|court|lodge|tower|point),{_S})?)?\d{{1,4}}[ ]?[a-h]?(?:[\-/]\d{{1,4}}[a-h]?)?,?{_S}"
     rf"(?:{_W}{_S}){{0,3}}?{_W}{_S}(?:{_STREET}){_E}(?:[ ](?:north|south|east|west|{_STREET}){_E})?"
 )
@@ -121,9 +122,9 @@ class Places:
         head = None
         for word in reversed(words[:-1]):
             connects = word.low in {"of", "and", "the", "in", "st", "&"}
-            if connects and head is not None and word.low != "the":
+            if word.low in {"of", "and", "in"} or (connects and head is not None and word.low != "the"):
                 continue
-            if word.low in _CONNECT and not (word.low == "the" and word.capital and not document.caseless):
+            if word.low in _CONNECT and not (word.low == "the" and word.capital and head is not None):
                 break
             if not (word.capital or document.all_lower or connects):
                 break
@@ -189,7 +190,11 @@ class Places:
         for word in words:
             if word.low == "the" and not taken:
                 continue
-            if not (word.capital or document.all_lower) or word.low in _CONNECT or document.lexicon.is_clinical(word.low):
+            if (
+                not (word.capital or document.all_lower)
+                or word.low in _CONNECT | STOP
+                or document.lexicon.is_clinical(word.low)
+            ):
                 break
             taken.append(word)
         lexicon = document.lexicon

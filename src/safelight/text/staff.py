@@ -12,7 +12,7 @@ from safelight.text.span import Span
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from safelight.text.document import Document
+    from safelight.text.document import Document, Word
     from safelight.text.site import Site
     from safelight.text.vocabulary import Vocabulary
 
@@ -69,8 +69,9 @@ class Staff:
                 first, last = sorted((word, other), key=lambda w: w.start)
                 if not _GAP.fullmatch(document.text, first.end, last.start):
                     continue
-                initial = other.length == 1 and other.capital and other.low in {given[0] for given in givens}
-                if other.low in givens or (initial and (word.capital or document.caseless)):
+                if other.low in givens or (
+                    _is_initial(document, word, other) and other.low in {given[0] for given in givens}
+                ):
                     yield Span(first.start, last.end, "CLINICIAN_NAME", "staff:full", 0.9)
             if (
                 word.low in self._alone
@@ -78,3 +79,14 @@ class Staff:
                 and not document.is_protected(word.start, word.end)
             ):
                 yield Span(word.start, word.end, "CLINICIAN_NAME", "staff:surname", 0.65)
+
+
+def _is_initial(document: Document, surname: Word, other: Word) -> bool:
+    """Tell whether a letter beside a surname is an initial, and not the start of ``D.O.B.`` or a class of something."""
+    if other.length != 1 or not other.capital or not (surname.capital or document.caseless):
+        return False
+    if document.is_protected(surname.start, surname.end):
+        return False
+    if other.start < surname.start:
+        return True
+    return other.start - surname.end == 1 and not re.match(r"\.[^\W\d_]", document.text[other.end : other.end + 2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from safelight.text.naming import STOP
 from safelight.text.span import Span
 
 if TYPE_CHECKING:
@@ -86,7 +87,12 @@ def find_pairs(document: Document) -> Iterator[Span]:
             or min(one.length, two.length) < 2
         ):
             continue
-        if document.is_protected(one.start, two.end) or lexicon.is_clinical(one.low) or lexicon.is_clinical(two.low):
+        if (
+            {one.low, two.low} & STOP
+            or document.is_protected(one.start, two.end)
+            or lexicon.is_clinical(one.low)
+            or lexicon.is_clinical(two.low)
+        ):
             continue
         foreign = [lexicon.is_foreign(one.low), lexicon.is_foreign(two.low)]
         if gap == "\n" and not all(foreign):
@@ -143,7 +149,12 @@ def _continued(document: Document, spans: list[Span], covered: set[int]) -> Iter
             gap = document.text[min(edge.end, other.end) : max(edge.start, other.start)]
             if gap not in {" ", "\n", "  "} or other.start in covered or not other.capital or other.length < 2:
                 continue
-            if document.is_protected(other.start, other.end) or lexicon.is_clinical(other.low) or other.upper != edge.upper:
+            if (
+                other.low in STOP
+                or document.is_protected(other.start, other.end)
+                or lexicon.is_clinical(other.low)
+                or other.upper != edge.upper
+            ):
                 continue
             if step == -1 and (document.starts_sentence(other) or not lexicon.is_given(other.low)):
                 continue
