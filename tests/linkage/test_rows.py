@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import pydicom
@@ -15,7 +13,6 @@ import pytest
 from safelight.errors import IntegrityError
 from safelight.link import Request
 from safelight.linkage.images import image_rows
-from safelight.linkage.notes import DeidentifiedNote, note_rows
 from safelight.linkage.outcomes import outcome_row, request_key
 from safelight.model import InstanceOutcome, InstanceResult, Reason, RequestState
 from safelight.release.conform import conform
@@ -23,7 +20,6 @@ from safelight.release.schemas import TABLES
 from tests.release.hospital import CANARY, PSEUDONYMIZER, output_file, output_files
 
 P = PSEUDONYMIZER
-NOW = datetime(2026, 11, 20, tzinfo=UTC)
 REQUEST = Request(
     id=7,
     project="trial",
@@ -144,37 +140,3 @@ def test_the_key_of_a_request_tells_requests_apart_and_joins_nothing() -> None:
     assert len(keys) == 6
     assert request_key(replace(REQUEST, series_uids=tuple(reversed(REQUEST.series_uids))), P) == request_key(REQUEST, P)
     assert request_key(REQUEST, P) not in (P.secure_hash(REQUEST.mrn, "patient"), P.secure_hash("1001", "procedure"))
-
-
-def _note(number: int, person: str = "4") -> DeidentifiedNote:
-    return DeidentifiedNote(str(number), person, "1001", date(2020, 1, number), "CT chest", "No focal lesion.")
-
-
-def test_notes_join_the_images_by_procedure_and_person() -> None:
-    aside: Counter[Reason] = Counter()
-    notes: Sequence[DeidentifiedNote] = [
-        _note(1),
-        _note(2),
-        replace(_note(3), procedure_occurrence_id="", title="", note_date=None),
-    ]
-    batches = list(note_rows(notes, P, mrn_of={"4": " M4 "}.get, generated=NOW, set_aside=aside, size=2))
-    assert [len(batch) for batch in batches] == [2, 1]
-    for batch in batches:
-        conform(batch, TABLES["note"])
-    assert batches[0][0] == {
-        "note_id": P.secure_hash("1", "note"),
-        "person_id": P.secure_hash("4", "person"),
-        "procedure_occurrence_id": P.secure_hash("1001", "procedure"),
-        "note_date": date(2020, 1, 1) + timedelta(days=P.date_shift("M4")),
-        "note_title": "CT chest",
-        "note_text": "No focal lesion.",
-        "extract_datetime": NOW,
-    }
-    assert [batches[1][0][name] for name in ("procedure_occurrence_id", "note_title", "note_date")] == [None, None, None]
-    assert not aside
-
-
-def test_a_note_of_somebody_else_is_counted_and_not_delivered() -> None:
-    aside: Counter[Reason] = Counter()
-    assert list(note_rows([_note(1, "9")], P, mrn_of={"4": "M4"}.get, generated=NOW, set_aside=aside)) == []
-    assert aside == {Reason.UNMATCHED_PERSON: 1}

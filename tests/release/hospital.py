@@ -32,11 +32,6 @@ TERMS = Terms("research", "f" * 64, "e" * 64, "0.1.0")
 LEASE = timedelta(minutes=5)
 
 
-def clock() -> datetime:
-    """The time stands still."""
-    return NOW
-
-
 def write_instance(path: Path, study: str, series: str, sop: str, *, number: int = 1, rows: int = 16) -> None:
     """Write a de-identified CT instance."""
     meta = FileMetaDataset()
@@ -80,12 +75,17 @@ class Hospital:
 
     folder: Path
     url: str
+    time: datetime = NOW
 
     def __post_init__(self) -> None:
-        self.database = LinkDatabase(self.url, clock=clock)
+        self.database = LinkDatabase(self.url, clock=self.clock)
         self.database.migrate()
         self.work = self.folder / "work"
         self.work.mkdir(exist_ok=True)
+
+    def clock(self) -> datetime:
+        """The time, as it was set."""
+        return self.time
 
     def ask(self, numbers: Sequence[int]) -> list[int]:
         """Request one study for each number; returns the ids of all requests there are."""
@@ -150,7 +150,7 @@ class Hospital:
             outcome=lambda request, instances: outcome_row(request, instances, PSEUDONYMIZER),
             work=self.work,
             manifests=self.folder / "manifests",
-            clock=clock,
+            clock=self.clock,
             worker="exporter",
             lease=LEASE,
             **settings,  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from safelight.release.dicomweb import DicomwebDestination
 from safelight.release.folder import FolderDestination
 from safelight.release.lake import Lake
 from safelight.release.manifest import read_manifest
-from tests.release.hospital import CANARY, NOW, PROJECT, PSEUDONYMIZER, Hospital, tree
+from tests.release.hospital import CANARY, LEASE, NOW, PROJECT, PSEUDONYMIZER, Hospital, tree
 from tests.services.orthanc import Orthanc
 
 
@@ -164,3 +164,17 @@ def test_no_identifier_is_in_any_byte_that_leaves(hospital: Hospital, lake: Lake
             assert CANARY not in str(path)
             assert not path.is_file() or CANARY.encode() not in path.read_bytes()
     assert any(CANARY.encode() in path.read_bytes() for path in tmp_path.glob("link.db*"))
+
+
+def test_requests_that_a_killed_export_holds_are_waited_for(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    hospital.verify([1])
+    hospital.database.claim(PROJECT, [RequestState.VERIFIED], worker="killed", limit=1, lease=LEASE)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        hospital.time += LEASE / 3
+
+    result = export_project(hospital.export(lake, [FolderDestination(tmp_path / "dicom")], sleep=sleep))
+    assert dict(result.counts.moved) == {"exported": 1}
+    assert len(slept) == 3

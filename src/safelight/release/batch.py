@@ -9,6 +9,7 @@ outcomes of all requests are merged. Rows come after the files, so that no row s
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,15 @@ from safelight.model import InstanceOutcome, InstanceResult, Reason, RequestStat
 from safelight.release.destination import Destination, OutputFile
 from safelight.release.journal import Journal
 from safelight.release.lake import Lake
-from safelight.release.manifest import DeliveredFile, Manifest, TableState, Terms, write_manifest
+from safelight.release.manifest import (
+    DeliveredFile,
+    Manifest,
+    TableState,
+    Terms,
+    load_manifest,
+    read_manifest,
+    write_manifest,
+)
 from safelight.release.schemas import TABLES
 
 Row = Mapping[str, Any]
@@ -30,6 +39,7 @@ Row = Mapping[str, Any]
 GROUP_BYTES: Final = 200 << 20
 _CLAIM: Final = 50
 _FLUSH_ROWS: Final = 10_000
+_POLL_SECONDS: Final = 2.0
 #: Tables that tell of releases; not part of them.
 _ACCOUNTS: Final = frozenset({"request_outcome", "release"})
 
@@ -68,6 +78,8 @@ class Export:
         worker: name under which requests are leased.
         lease: how long.
         on_progress: called with requests done and instances delivered so far.
+        sleep: waits, in seconds, for requests that another worker holds: one that was killed holds them until its lease
+            ends, and they belong to this release.
     """
 
     project: str
@@ -84,6 +96,7 @@ class Export:
     lease: timedelta
     record_tables: Sequence[str] = ()
     on_progress: Callable[[int, int], None] | None = None
+    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass
@@ -130,21 +143,47 @@ class _Run:
     taken: int = 0
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"image_occurrence": [], "dicom_instance": []})
     renewed: datetime | None = None
+    release_id: str | None = None
 
     def deliver(self) -> None:
         """Steps 1 and 2."""
-        database, export = self.export.database, self.export
-        while ids := database.claim(
-            export.project, [RequestState.VERIFIED], worker=export.worker, limit=_CLAIM, lease=export.lease
-        ):
+        database = self.export.database
+        finished = self._finish()
+        while ids := self._claim():
             if self.held.intersection(ids):
                 raise IntegrityError("The export was slower than its lease.", remedy="Give it a longer lease.")
             self.taken += len(ids)
             self.held.update(ids)
-            for group in self._groups(database.requests(ids)):
+            for request_id in finished.intersection(ids):
+                self._move(request_id, RequestState.EXPORTED)
+            for group in self._groups(database.requests(sorted(set(ids) - finished))):
                 self._renew(always=True)
                 self._send({request: files for request, files in group.items() if request.id in self.held})
         self._flush()
+
+    def _finish(self) -> set[int]:
+        """Return the requests of a release that is recorded and whose requests a killed export had still to move."""
+        export = self.export
+        finished: set[int] = set()
+        recorded = {release.release_id: release.manifest_sha256 for release in export.database.releases(export.project)}
+        for release_id in sorted(self.journal.concluding & set(recorded)):
+            data = load_manifest(export.manifests, release_id)
+            self._enter_release(data, recorded[release_id])
+            finished.update(export.database.released_requests(export.project, release_id))
+            self.release_id = release_id
+        return finished
+
+    def _claim(self) -> list[int]:
+        export = self.export
+        end = export.clock() + 2 * export.lease
+        states = [RequestState.VERIFIED]
+        while True:
+            ids = export.database.claim(export.project, states, worker=export.worker, limit=_CLAIM, lease=export.lease)
+            others = export.database.leased(export.project, states) - len(self.held) - len(ids)
+            if ids or others <= 0 or export.clock() >= end:
+                return ids
+            self._renew()
+            export.sleep(_POLL_SECONDS)
 
     def _renew(self, *, always: bool = False) -> None:
         """Keep what is held; a request that was withdrawn meanwhile is not held any more and goes no further."""
@@ -251,10 +290,9 @@ class _Run:
     def conclude(self) -> ExportResult:
         """Steps 3 to 7."""
         self._renew(always=True)
-        release_id = None
         tables = self._tables()
         if self.delivered or _changed(tables, self._last_release()):
-            release_id = self._release(tables)
+            self.release_id = self._release(tables)
             for request_id in sorted(self.delivered):
                 if request_id in self.held:
                     self._move(request_id, RequestState.EXPORTED)
@@ -262,7 +300,7 @@ class _Run:
         self.journal.clear()
         return ExportResult(
             StageCounts(self.taken, dict(self.moved), dict(self.reasons)),
-            release_id,
+            self.release_id,
             len(self.files),
             dict(Counter(item["destination"] for item in self.refused)),
         )
@@ -292,20 +330,25 @@ class _Run:
             self.refused,
         )
         data, digest = write_manifest(export.manifests, manifest)
+        self.journal.conclude(manifest.release_id)
         export.database.record_release(export.project, manifest.release_id, digest, sorted(self.delivered))
-        written = json.loads(data)
+        self._enter_release(data, digest)
+        return manifest.release_id
+
+    def _enter_release(self, data: bytes, digest: str) -> None:
+        export = self.export
+        written = read_manifest(data)
         row = {
-            "release_id": manifest.release_id,
+            "release_id": written["release_id"],
             "created": datetime.fromisoformat(written["created"]),
             **{name: written["counts"][name] for name in ("requests", "studies", "instances", "bytes")},
-            "profile_fingerprint": export.terms.profile_fingerprint,
-            "project_fingerprint": export.terms.project_fingerprint,
-            "software_version": export.terms.software_version,
+            "profile_fingerprint": written["profile"]["fingerprint"],
+            "project_fingerprint": written["project_fingerprint"],
+            "software_version": written["software_version"],
             "manifest_sha256": digest,
             "manifest": json.dumps({name: value for name, value in written.items() if name != "files"}, sort_keys=True),
         }
         export.lake.write(export.project, "release", [[row]])
-        return manifest.release_id
 
     def _outcomes(self) -> None:
         export = self.export

@@ -128,6 +128,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> tuple[bytes, str]:
     return data, hashlib.sha256(data).hexdigest()
 
 
+def load_manifest(folder: Path, release_id: str) -> bytes:
+    """Return the bytes of a manifest file. Raises IntegrityError when it is gone."""
+    try:
+        return (folder / f"{release_id}.json").read_bytes()
+    except OSError:
+        raise IntegrityError(
+            f"The manifest of release '{release_id}' can't be read.", remedy="Restore it from a backup, then export again."
+        ) from None
+
+
 def read_manifest(data: bytes) -> dict[str, Any]:
     """Return a manifest file's content. Raises IntegrityError when it was changed or is none."""
     try:

@@ -59,7 +59,9 @@ class TableSchema:
     def from_arrow(cls, name: str, schema: pa.Schema) -> TableSchema:
         """Take the description from the schema's own metadata: ``comment`` and ``key``."""
         found = schema.metadata or {}
-        return cls(name, found.get(b"comment", b"").decode(), found.get(b"key", b"").decode(), schema.remove_metadata())
+        # A file format may have left notes of its own in the metadata of a column.
+        columns = pa.schema([field.with_metadata({"comment": comment_of(field)}) for field in schema])
+        return cls(name, found.get(b"comment", b"").decode(), found.get(b"key", b"").decode(), columns)
 
     @property
     def stored(self) -> pa.Schema:
