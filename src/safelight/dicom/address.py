@@ -8,7 +8,7 @@ from typing import Final
 
 from pydicom.datadict import DicomDictionary, RepeatersDictionary, keyword_dict, private_dictionary_VR
 
-from safelight.dicom.standard import element_vr, element_tag
+from safelight.dicom.standard import element_tag, element_vr
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),\s*([0-9A-Fa-f]{4})\)?")
 _REPEATING = re.compile(r"\(?([0-9A-Fa-f]{2})[xX]{2},\s*([0-9A-Fa-f]{4})\)?")

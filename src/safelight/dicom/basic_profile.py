@@ -88,11 +88,12 @@ def _operation(action: str, vr: str, address: Address) -> Operation | None:
         return Keep(reason="its items follow the same rules") if vr == "SQ" else Remove()
     # Of the choices that depend on the attribute's type, the strongest that every class allows (PS3.15 E.1.1, note).
     if action.startswith("U") or action.endswith("U"):
-        return Uid() if vr == "UI" else Remove()
+        return Uid() if vr == "UI" else Keep(reason="its items follow the same rules; UIDs are mapped")
     if action in {"X", "X/Z"}:
         return Empty() if action == "X/Z" else Remove()
     if vr == "SQ":
-        return Empty() if action in {"Z", "Z/D", "X/Z/D"} else Remove()
+        # An item of a D sequence has to be there: what it holds follows the same rules.
+        return Empty() if action == "Z" else Keep(reason="its items follow the same rules")
     if action == "Z":
         return SecureHash() if keyword_of(address.tag) == "PatientID" else Empty()
     return Fixed(value=DUMMIES[vr]) if vr in DUMMIES else Remove()

@@ -47,7 +47,8 @@ def deidentify_requests(
         filters: what the project wants.
         cache_paths: files of a study in the raw cache, by its UID.
         work: folder of outputs.
-        worker: who holds the leases; ``lease`` how long they are renewed for.
+        worker: who holds the leases.
+        lease: how long they are renewed for.
         known: what is known of a request's patient.
 
     Returns:

@@ -7,6 +7,8 @@ from typing import Final
 
 from pydicom.charset import decode_bytes, python_encoding
 
+from safelight.dicom.quiet import quiet_pydicom
+
 #: Defined terms of PS3.3 C.12.1.1.2 in pydicom's table, less the private spellings that it tolerates.
 TERMS: Final = frozenset(term for term in python_encoding if term and term.startswith(("ISO", "GB"))) | {"GBK"}
 
@@ -28,7 +30,10 @@ def decode(raw: bytes, codecs: tuple[str, ...] | None) -> str:
         return raw.decode("ascii")
     if codecs:
         try:
-            return str(decode_bytes(raw, codecs, {"\\", "^", "="}) if len(codecs) > 1 else raw.decode(codecs[0]))
+            if len(codecs) == 1:
+                return raw.decode(codecs[0])
+            with quiet_pydicom():
+                return str(decode_bytes(raw, codecs, {"\\", "^", "="}))
         except (UnicodeError, LookupError, ValueError):
             pass
     try:

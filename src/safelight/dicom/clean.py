@@ -1,4 +1,4 @@
-"""``clean-text`` on DICOM elements: short texts keep words of a closed vocabulary, long ones go to the report de-identifier."""
+"""``clean-text`` on elements: short texts keep words of a closed vocabulary, long ones go to the report de-identifier."""
 
 from __future__ import annotations
 
@@ -77,21 +77,21 @@ class TextCleaner:
         """
         text = _NUMBER.sub(lambda match: match[0] if sum(map(str.isdigit, match[0])) <= _MOST_DIGITS else " ", text)
         kept: list[str] = []
-        for token in _TOKEN.findall(text):
-            if token in _JOINERS:
-                if kept and not (token == " " and kept[-1] == " "):
-                    kept.append(token)
-            elif self._allowed(token.casefold()):
-                kept.append(token)
+        for part in _TOKEN.findall(text):
+            if part in _JOINERS:
+                if kept and not (part == " " and kept[-1] == " "):
+                    kept.append(part)
+            elif self._allowed(part.casefold()):
+                kept.append(part)
         # What joined a word that went joins nothing.
         return re.sub(r"(?:(?<= )|^)[-+/&.,:()_*%]+(?= |$)", "", "".join(kept)).strip("-/&.,:_* ")
 
-    def _allowed(self, token: str) -> bool:
-        if not token.isascii() or token in self._names:
+    def _allowed(self, word: str) -> bool:
+        if not word.isascii() or word in self._names:
             return False
-        if token in self._words:
+        if word in self._words:
             return True
-        match = _COMPOUND.fullmatch(token)
+        match = _COMPOUND.fullmatch(word)
         if match is None or not (match[1] or match[3]):
             return False
         return not match[2] or (match[2] in self._words and match[2] not in self._names)

@@ -79,14 +79,7 @@ def clean_code(code: Code, label: Callable[[str], str]) -> Code:
         told = code.meaning if code.meaning.casefold() == known.casefold() else known
         # A standard's meaning can be longer than LO allows.
         return Code(code.value, code.scheme, version, told[:64].strip())
-    legal = {
-        "SCT": lambda value: value.isascii() and value.isdigit() and 6 <= len(value) <= 18 and verhoeff(value),
-        "SRT": lambda value: bool(_SNOMED_RT.fullmatch(value)),
-        "DCM": lambda value: bool(_DICOM.fullmatch(value)),
-        "LN": loinc,
-        "UCUM": lambda value: bool(_UCUM.fullmatch(value)),
-        "RADLEX": lambda value: bool(_RADLEX.fullmatch(value)),
-    }.get(scheme)
+    legal = _LEGAL.get(scheme)
     if legal is None or not legal(code.value):
         return REMOVED
     return Code(code.value, code.scheme, version, code.value if scheme == "UCUM" else _meaning(code, label))
@@ -135,3 +128,14 @@ def loinc(value: str) -> bool:
     odd = int("".join(reversed(digits))[::2][::-1]) * 2
     total = sum(int(digit) for digit in str(odd)) + sum(int(digit) for digit in digits[::-1][1::2])
     return (10 - total % 10) % 10 == int(match[2])
+
+
+#: Codes that the tables do not have and that still can't be anybody's name: form and check digit of their scheme.
+_LEGAL: Final[dict[str, Callable[[str], bool]]] = {
+    "SCT": lambda value: value.isascii() and value.isdigit() and 6 <= len(value) <= 18 and verhoeff(value),
+    "SRT": lambda value: bool(_SNOMED_RT.fullmatch(value)),
+    "DCM": lambda value: bool(_DICOM.fullmatch(value)),
+    "LN": loinc,
+    "UCUM": lambda value: bool(_UCUM.fullmatch(value)),
+    "RADLEX": lambda value: bool(_RADLEX.fullmatch(value)),
+}

@@ -162,7 +162,7 @@ class ElementStep:
                 self.changed += 1
                 self.options |= detail.option
                 return element(detail.tag, vr, fixed)
-        elif detail.check is None and len(raw) & step.mask:
+        elif detail.check is None and (len(raw) & step.mask or len(raw) > step.limit):
             return self._gone(step)
         self.kept += 1
         self.options |= detail.option
@@ -184,7 +184,7 @@ class ElementStep:
         # PS3.5 section 6.2.2: a value too long for the 16-bit length field of its VR is written as UN.
         return step.vr if vr == b"UN" and length > 0xFFFE else None
 
-    def _private_step(self, group: int, number: int, creators: Creators, out: list[bytes]) -> Step | None:
+    def _private_step(self, group: int, number: int, creators: Creators) -> Step | None:
         """Return the step of a private element by its creator, and have the creator written."""
         if number < 0x1000:
             return None
@@ -205,9 +205,7 @@ class ElementStep:
 
     # -- sequences
 
-    def _sequence(
-        self, step: Step, data: bytes, value: int, stop: int, vr: bytes, length: int, implicit: bool, depth: int
-    ) -> bytes:
+    def _sequence(self, step: Step, data: bytes, value: int, stop: int, vr: bytes, implicit: bool, depth: int) -> bytes:
         if vr not in _SEQUENCE_VRS:
             return self._gone(step)
         if depth > MAX_DEPTH:
@@ -269,27 +267,30 @@ class ElementStep:
             last = tag
             stop = value + length
             step = table.get(tag)
-            if step is not None and stop <= end:
-                if (
+            if (
+                step is not None
+                and stop <= end
+                and (
                     step.kind <= KEEP_NOTED
                     and vr == step.vr
                     and not length & step.mask
                     and length <= step.limit
                     and (step.known is None or data[value:stop] in step.known or self._good(step, data[value:stop]))
-                ):
-                    if run < 0:
-                        run = pos
-                    self.kept += 1
-                    self.options |= step.detail.option
-                    pos = stop
-                    continue
+                )
+            ):
+                if run < 0:
+                    run = pos
+                self.kept += 1
+                self.options |= step.detail.option
+                pos = stop
+                continue
             if run >= 0:
                 out.append(data[run:pos])
                 run = -1
             if not implicit and vr not in ALL:
                 raise StudyRejected(Reason.MALFORMED)
             if step is None and group & 1 and private:
-                step = self._private_step(group, number, creators, out)
+                step = self._private_step(group, number, creators)
             if length == UNDEFINED:
                 stop = skip_undefined(data, value, implicit or vr == b"UN", MAX_DEPTH)
                 if stop == MORE:
@@ -302,7 +303,7 @@ class ElementStep:
                     creators[group << 8 | number] = (data[value:stop].strip(b" \0").decode("latin-1"), len(out), out)
                     out.append(b"")
             elif step.kind == SEQUENCE:
-                out.append(self._sequence(step, data, value, stop, vr, length, implicit, depth + 1))
+                out.append(self._sequence(step, data, value, stop, vr, implicit, depth + 1))
             elif length == UNDEFINED or step.kind == PIXELS:
                 self.removed += 1
             elif step.kind == CODED:

@@ -40,7 +40,8 @@ def write_encapsulated(
     Memory holds one frame.
 
     Args:
-        source: descriptor of the input; ``size`` its bytes.
+        source: descriptor of the input.
+        size: its bytes.
         target: descriptor of the output, positioned after the header.
         offset: where the pixel element's first item starts in the input.
         syntax: the transfer syntax.

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from pydicom.datadict import keyword_dict
 
 from safelight.dicom.charset import decode
+from safelight.dicom.clean import CleanText, TextCleaner
 from safelight.dicom.container import (
     DEFLATED,
     EXPLICIT_BIG,
@@ -20,7 +21,6 @@ from safelight.dicom.container import (
     meta_group,
     read_container,
 )
-from safelight.dicom.clean import CleanText, TextCleaner
 from safelight.dicom.encapsulated import SYNTAXES, write_encapsulated
 from safelight.dicom.pixels import PixelCopier, copy_bytes, native_header, read_layout, write_all
 from safelight.dicom.program import WATCHED_TAGS, Compiler, Program, State
@@ -28,8 +28,8 @@ from safelight.dicom.recode import recoded
 from safelight.dicom.rewrite import Rewriter
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.skip import UNDEFINED
-from safelight.dicom.standard import attribute_types
 from safelight.dicom.stamps import BURNED_IN, SLOTS, burned_in_stamp, identity_stamp, longitudinal_stamp
+from safelight.dicom.standard import attribute_types
 from safelight.dicom.storage import WITHHELD, is_video
 from safelight.errors import ConfigurationError, SafelightError, StudyRejected
 from safelight.model import InstanceOutcome, InstanceResult, KnownIdentifiers, Reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from safelight.dicom.address import Address
+from safelight.dicom.quiet import quiet_pydicom
 from safelight.dicom.rules import DicomRules
-from safelight.dicom.standard import attribute_types, confidentiality
 from safelight.dicom.stamps import REPLACED
+from safelight.dicom.standard import attribute_types, confidentiality
 from safelight.errors import StudyRejected
 from safelight.model import Reason
 
@@ -43,8 +43,7 @@ def explain(path: Path, rules: DicomRules) -> Iterator[Explanation]:
         StudyRejected: the file can't be read as DICOM.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_pydicom():
             dataset = dcmread(path, defer_size=1024, force=True)
             types = attribute_types(str(dataset.get("SOPClassUID", "")))
             found = list(_elements(dataset, "", rules, types))

@@ -139,7 +139,7 @@ _worker: Callable[[list[Path]], list[InstanceResult]] | None = None
 
 
 def _start(job: FolderJob) -> None:
-    global _worker  # noqa: PLW0603  a pool's initializer has no other place
+    global _worker
     _worker = _Worker(job)
 
 

@@ -13,7 +13,7 @@ from safelight.yamlfile import YamlFile
 
 
 @dataclass(frozen=True)
-class Warning:  # noqa: A001  the profile's word; the built-in is not used here
+class Warning:
     """One thing in a profile that a reviewer should look at."""
 
     element: str

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from pydicom.datadict import keyword_dict
+from pydicom.datadict import dictionary_VM, keyword_dict, private_dictionary_VM
 
 from safelight.dicom import values
 from safelight.dicom.address import Address, keyword_of
@@ -14,7 +14,7 @@ from safelight.dicom.burned_in import WATCHED
 from safelight.dicom.codes import CODE_TAGS
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.standard import OPTIONS, attribute_types, confidentiality, nested_types
-from safelight.dicom.vr import CHECKS, LIMITS, SIZES
+from safelight.dicom.vr import CHECKS, SIZES
 from safelight.operation import (
     CleanText,
     DateFloor,
@@ -44,9 +44,20 @@ _NEEDED: Final = WATCHED | {
     "NumberOfFrames", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PatientIdentityRemoved", "PlanarConfiguration",
 }  # fmt: skip
 WATCHED_TAGS: Final = {keyword_dict[keyword]: keyword for keyword in _NEEDED}
+#: What the engine says itself about the de-identification; an input's own claims never come out.
+STAMPED: Final = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280301, 0x00280303))
 PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 
 Act = Callable[[bytes, "State"], bytes | None]
+
+
+def nothing_of(_text: str) -> str:
+    """Keep nothing of a text: without a vocabulary no word is known to be harmless."""
+    return ""
+
+
+def _removed(_raw: bytes, _state: State) -> None:
+    return None
 
 
 class State:
@@ -115,7 +126,7 @@ class Program:
     items: dict[int, Step]
     private: dict[tuple[int, str, int], Step]
     #: the words of the closed vocabulary in a text, for meanings of codes
-    label: Callable[[str], str] = lambda text: ""  # noqa: E731
+    label: Callable[[str], str] = nothing_of
     #: coded entries that were met before, encoded, and whether they came out as they were
     codes: dict[tuple[tuple[int, bytes], ...], tuple[dict[int, bytes], bool]] = field(default_factory=dict)
 
@@ -132,7 +143,7 @@ class Compiler:
         pseudonymizer: Pseudonymizer,
         *,
         clean: Act | None = None,
-        label: Callable[[str], str] = lambda text: "",  # noqa: ARG005  nothing of a text is known to be harmless
+        label: Callable[[str], str] = nothing_of,
     ) -> None:
         self._rules = rules
         self._pseudonymizer = pseudonymizer
@@ -149,7 +160,7 @@ class Compiler:
                 continue
             for tag in address.tags():
                 step = self._step(address, tag, rule.operation, "")
-                if step and tag not in PIXEL_TAGS:
+                if step and tag not in PIXEL_TAGS and tag not in STAMPED:
                     self._items[tag] = step
         self._link_sequences()
 
@@ -210,18 +221,21 @@ class Compiler:
         if tag == 0x00080005:
             return Step(CHARSET, b"CS", 0, FOREVER, None, detail)
         if isinstance(operation, Keep):
-            return self._keep(first, detail)
+            return self._keep(first, detail, _vm(address))
         detail.act, detail.per = self._act(address, operation, vr)
         detail.dated = isinstance(operation, DateShift)
         return Step(CHANGE, first, 0, FOREVER, None, detail)
 
-    def _keep(self, vr: bytes, detail: Detail) -> Step:
+    def _keep(self, vr: bytes, detail: Detail, most_values: int) -> Step:
         noted = detail.option != 0
         if vr in CHECKS:
             detail.check = CHECKS[vr]
             most = FOREVER if vr in {b"UC", b"UR", b"UT"} else 0xFFFE
             return Step(KEEP_NOTED if noted else KEEP, vr, 1, most, set(), detail)
-        return Step(KEEP_NOTED if noted else KEEP, vr, max(SIZES.get(vr, 1), 2) - 1, FOREVER, None, detail)
+        size = SIZES.get(vr, 1)
+        # A number has as many bytes as its dictionary entry says: longer ones hold something else.
+        most = size * most_values if most_values and len(detail.vrs) == 1 and size > 1 else FOREVER
+        return Step(KEEP_NOTED if noted else KEEP, vr, max(size, 2) - 1, most, None, detail)
 
     def _act(self, address: Address, operation: Operation, vr: str) -> tuple[Act, str]:
         keyword = keyword_of(address.tag) if not address.creator else ""
@@ -247,7 +261,7 @@ class Compiler:
         if isinstance(operation, NumRange):
             return _pure(values.num_range(operation, vr)), ""
         if isinstance(operation, Uid):
-            return _pure(values.uid(pseudonymizer)), ""
+            return _pure(values.uid(pseudonymizer, several=_vm(address) != 1)), ""
         if isinstance(operation, Map):
             return _decoding(lambda decode: values.mapping(operation, decode)), "charset"
         if isinstance(operation, (Hash, SecureHash)):
@@ -255,12 +269,27 @@ class Compiler:
             domain = getattr(operation, "domain", "") or DOMAINS.get(keyword) or f"{address.tag:08x}"
             return _decoding(lambda decode: values.digest(vr, decode, key, domain)), "charset"
         if isinstance(operation, CleanText):
-            return self._clean or (lambda raw, state: None), "instance"
+            return self._clean or _removed, "instance"
         raise TypeError(operation.op)
 
 
+def _vm(address: Address) -> int:
+    """Return how many values the dictionary allows, or 0 where it sets no bound."""
+    try:
+        if address.creator:
+            vm = private_dictionary_VM((address.group << 16) | 0x1000 | (address.tag & 0xFF), address.creator)
+        else:
+            vm = dictionary_VM(address.tag)
+    except KeyError:
+        return 0
+    return int(vm) if str(vm).isdigit() else 0
+
+
 def _pure(transform: values.Transform) -> Act:
-    return lambda raw, state: transform(raw)
+    def act(raw: bytes, _state: State) -> bytes | None:
+        return transform(raw)
+
+    return act
 
 
 def _decoding(make: Callable[[Callable[[bytes], str]], values.Transform]) -> Act:

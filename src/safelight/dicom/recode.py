@@ -48,7 +48,8 @@ def recoded(source: int, size: int, folder: str, *, bare: bool) -> Iterator[tupl
     """Give a descriptor, size and transfer syntax of the same data set in little endian, starting at offset 0.
 
     Args:
-        source: descriptor of the input of ``size`` bytes.
+        source: descriptor of the input.
+        size: its bytes.
         folder: where the temporary file may be.
         bare: the file has no preamble.
 
@@ -82,7 +83,7 @@ def recoded(source: int, size: int, folder: str, *, bare: bool) -> Iterator[tupl
 
 def _bare(data: bytes) -> Container | None:
     """Recognise a file without preamble: a meta group or a data set at offset 0."""
-    group, number, vr, length = _LITTLE.unpack_from(data.ljust(8, b"\0"))
+    group, number, vr, _length = _LITTLE.unpack_from(data.ljust(8, b"\0"))
     if group == 2 and vr in ALL:
         return read_meta(data, 0)
     if group == 8 and number <= 0x1100 and (vr in ALL or int.from_bytes(data[4:8], "little") <= len(data)):

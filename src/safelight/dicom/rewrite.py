@@ -137,7 +137,7 @@ class Rewriter(ElementStep):
                 out.append(b"")
                 next_slot = pending[0] if pending else NO_SLOT
             if step is None and group & 1 and private:
-                step = self._private_step(group, number, creators, out)
+                step = self._private_step(group, number, creators)
             if step is not None and step.kind == PIXELS:
                 self.pixels = (tag, vr, length, base + value)
                 break
@@ -170,7 +170,7 @@ class Rewriter(ElementStep):
                     creators[group << 8 | number] = (data[value:stop].strip(b" \0").decode("latin-1"), len(out), out)
                     out.append(b"")
             elif step.kind == SEQUENCE:
-                out.append(self._sequence(step, data, value, stop, vr, length, implicit, 1))
+                out.append(self._sequence(step, data, value, stop, vr, implicit, 1))
             elif step.kind == CONSTANT:
                 out.append(self._constant(step))
             else:

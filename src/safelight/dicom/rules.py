@@ -71,7 +71,7 @@ class DicomRules:
     elements: Mapping[Address, Rule]
     sop_classes: frozenset[str]
     modalities: frozenset[str] = frozenset()
-    pixels: PixelPolicy = PixelPolicy()
+    pixels: PixelPolicy = field(default_factory=PixelPolicy)
     burned_in: BurnedInRules = field(default_factory=BurnedInRules)
     words: frozenset[str] = frozenset()
     codes: Literal["standard", "keep"] = "keep"

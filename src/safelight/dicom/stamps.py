@@ -6,7 +6,7 @@ import struct
 from functools import lru_cache
 from typing import Final
 
-from safelight.dicom.program import OPTION_BITS
+from safelight.dicom.program import OPTION_BITS, STAMPED
 from safelight.dicom.standard import BASIC_PROFILE, OPTIONS
 from safelight.dicom.values import element
 
@@ -16,7 +16,7 @@ LONGITUDINAL: Final = 0x00280303
 #: Places that the rewriter leaves for stamps, ascending: before each of these tags.
 SLOTS: Final = (IDENTITY_REMOVED, BURNED_IN, LONGITUDINAL)
 #: Input elements that the stamps replace.
-REPLACED: Final = (0x00120062, 0x00120063, 0x00120064, 0x00280301, 0x00280303)
+REPLACED: Final = STAMPED
 
 
 @lru_cache(maxsize=256)

@@ -29,7 +29,7 @@ WITHHELD: Final = {
     f"{_S}12.77": Reason.SOP_CLASS_NOT_ALLOWED,
 }
 #: MPEG-2, MPEG-4, HEVC and SMPTE ST 2110 (PS3.5 sections 8.2.5 to 8.2.8 and 10.15 to 10.17).
-VIDEO_SYNTAXES: Final = tuple(f"1.2.840.10008.1.2.4.10{digit}" for digit in range(10)) + ("1.2.840.10008.1.2.7.",)
+VIDEO_SYNTAXES: Final = (*tuple(f"1.2.840.10008.1.2.4.10{digit}" for digit in range(10)), "1.2.840.10008.1.2.7.")
 _KINDS: Final[dict[str, tuple[str, ...]]] = {
     "rt": tuple(f"{_S}481.{number}" for number in (1, 2, 3, 4, 5, 8, 9)),
     "segmentations": (f"{_S}66.4", f"{_S}66.1", f"{_S}66.2", f"{_S}66.3", f"{_S}66.5", f"{_S}66.7", f"{_S}67"),
@@ -40,8 +40,10 @@ _KINDS: Final[dict[str, tuple[str, ...]]] = {
     "secondary-captures": tuple(f"{_S}7{suffix}" for suffix in ("", ".1", ".2", ".3", ".4")),
     "waveforms": tuple(uid for uid in storage_classes() if uid.startswith(f"{_S}9.")),
 }
-_NOT_IMAGES: Final = ("104.", "66", "67", "68", "77.1.5", "78.", "79.", "80.", "81.", "82.", "88.", "9.", "11.", "90.",
-                      "481.", "34.", "4.2", "200.", "201.", "91.", "131", "77.1.1.1", "77.1.2.1", "77.1.4.1", "130", "12.77")  # fmt: skip
+_NOT_IMAGES: Final = (
+    "104.", "11.", "12.77", "130", "131", "200.", "201.", "34.", "4.2", "481.", "66", "67", "68", "77.1.1.1", "77.1.2.1",
+    "77.1.4.1", "77.1.5", "78.", "79.", "80.", "81.", "82.", "88.", "9.", "90.", "91.",
+)  # fmt: skip
 #: Images among the families that mostly hold none: ophthalmic photographs and tomograms, RT images, parametric maps.
 _IMAGES: Final = (f"{_S}77.1.5.1", f"{_S}77.1.5.2", f"{_S}77.1.5.4", f"{_S}77.1.5.7", f"{_S}77.1.5.8", f"{_S}481.1",
                   f"{_S}30", f"{_S}130")  # fmt: skip

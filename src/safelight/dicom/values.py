@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Final
 
-from safelight.dicom.vr import CHECKS, LIMITS, LONG_HEADER, SIZES, datetime_parts, normal_date, normal_time, pad
+from safelight.dicom.vr import CHECKS, LIMITS, LONG_HEADER, SIZES, datetime_parts, normal_date, pad
 from safelight.operation import Map, NumRange, clamp, shift_date
 from safelight.pseudonym import VR_LIMITS, Pseudonymizer, plain_hash
 
@@ -204,14 +204,16 @@ def digest(vr: str, decode: Callable[[bytes], str], pseudonymizer: Pseudonymizer
     return each_value(one)
 
 
-def uid(pseudonymizer: Pseudonymizer) -> Transform:
-    """Return the project's pseudonym of each UID, also of malformed ones."""
-    return each_value(lambda raw: pseudonymizer.uid(raw.decode("latin-1")).encode("ascii", "replace"))
+def uid(pseudonymizer: Pseudonymizer, *, several: bool) -> Transform:
+    """Return the project's pseudonym of each UID, also of malformed ones.
 
+    Where the dictionary allows one value only, a backslash is part of a malformed UID and not a separator.
+    """
 
-def time_of_day(raw: bytes) -> bytes:
-    """Return a TM value in its legal form, or empty."""
-    return normal_time(raw)
+    def one(raw: bytes) -> bytes:
+        return pseudonymizer.uid(raw.decode("latin-1")).encode("ascii")
+
+    return each_value(one) if several else one
 
 
 def element(tag: int, vr: bytes, value: bytes) -> bytes:

@@ -7,7 +7,6 @@ anything), and does it hold anything that is known of the patient, in any encodi
 from __future__ import annotations
 
 import struct
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydicom.multival import MultiValue
 
 from safelight.dicom.codestream import strip_jpeg, strip_jpeg2000
 from safelight.dicom.encapsulated import SYNTAXES
+from safelight.dicom.quiet import quiet_pydicom
 from safelight.errors import StudyRejected
 
 _ROOTS: Final = ("2.25.", "1.2.840.10008.", "2.16.840.1.113883.")
@@ -60,8 +60,7 @@ def verify_file(path: Path, matcher: Matcher | None = None) -> list[Finding]:
         What is wrong, nothing when all is in order.
     """
     try:
-        with path.open("rb") as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with path.open("rb") as stream, quiet_pydicom():
             return list(_findings(path, stream, matcher))
     except Exception:  # noqa: BLE001  pydicom raises whatever a file provokes; its texts quote values
         return [Finding("unreadable")]
@@ -95,7 +94,7 @@ def _elements(dataset: Dataset, where: str, matcher: Matcher | None) -> Iterator
         name = f"{where}{element.keyword or tag}"
         if tag.is_private and not tag.is_private_creator and (tag.group, tag.element >> 8) not in creators:
             yield Finding("private_element", name)
-        if tag.group & 0xFF00 in (0x5000, 0x6000) or tag.element == 0 or tag.group > 0x7FE0 and not tag.is_private:
+        if tag.group & 0xFF00 in (0x5000, 0x6000) or tag.element == 0 or (tag.group > 0x7FE0 and not tag.is_private):
             yield Finding("element", name)
         if element.VR == "SQ":
             for index, item in enumerate(element.value):

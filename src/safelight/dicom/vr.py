@@ -12,10 +12,10 @@ from typing import Final
 
 #: VRs whose explicit header has two reserved bytes and a 32-bit length (PS3.5 table 7.1-1).
 LONG_HEADER: Final = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
-SHORT_HEADER: Final = frozenset(
-    (b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS")
-    + (b"ST", b"TM", b"UI", b"UL", b"US")
-)
+SHORT_HEADER: Final = frozenset((
+    b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS", b"ST",
+    b"TM", b"UI", b"UL", b"US",
+))  # fmt: skip
 ALL: Final = LONG_HEADER | SHORT_HEADER
 #: Bytes of one value of each binary VR.
 SIZES: Final = {

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from pydicom.datadict import DicomDictionary, dictionary_VR, keyword_dict, tag_for_keyword
+from pydicom.datadict import DicomDictionary
 
 HERE: Final = Path(__file__).parent
 SOURCES: Final = {
