@@ -19,7 +19,7 @@ from safelight.errors import SafelightError
 from safelight.project import load_project, project_slugs
 from tasks.parameters import profiles_folder
 from tasks.policies import associations_limit, operations_limit
-from tasks.throttle import BURST, SLOTS_AN_OPERATION
+from tasks.throttle import SLOTS_AN_OPERATION, burst
 
 if TYPE_CHECKING:
     from safelight.archive.settings import ArchiveUse
@@ -40,7 +40,7 @@ def register_limits(use: ArchiveUse) -> list[str]:
     wanted = (
         GlobalConcurrencyLimitCreate(
             name=operations_limit(use.block),
-            limit=BURST * SLOTS_AN_OPERATION,
+            limit=burst(rate) * SLOTS_AN_OPERATION,
             slot_decay_per_second=rate * SLOTS_AN_OPERATION,
         ),
         GlobalConcurrencyLimitCreate(name=associations_limit(use.block), limit=use.budget.associations),
