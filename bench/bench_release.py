@@ -1,0 +1,195 @@
+"""Release: rows into the lake, a nightly increment, and STOW-RS
+
+Each measurement runs in a process of its own, so that its peak memory is its own. STOW-RS is compared with
+dicomweb-client on the same Orthanc in the same run; without Orthanc that part is left out, and said so.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> list[dict[str, Any]]:
+    """Run every measurement; returns name, size, seconds, rate, peak memory in MB, and a note."""
+    return [_measure(name) for name in MEASURES]
+
+
+def _measure(name: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.bench_release", name, folder],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        return {
+            "what": name,
+            "size": "",
+            "seconds": "",
+            "rate": "",
+            "peak MB": "",
+            "note": done.stderr.strip().splitlines()[-1],
+        }
+    return {"what": name, **json.loads(done.stdout)}
+
+
+def _told(size: str, seconds: float, rate: str, note: str = "") -> dict[str, Any]:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"size": size, "seconds": round(seconds, 2), "rate": rate, "peak MB": round(peak), "note": note}
+
+
+def _measurements(first: int, count: int) -> Iterator[Any]:
+    """Rows like a measurement table's, with random-looking keys."""
+    import hashlib
+
+    import numpy as np
+    import pyarrow as pa
+
+    names = ("measurement_id", "person_id", "measurement_concept_id", "value_as_number", "extract_datetime")
+    kinds = (pa.string(), pa.string(), pa.int64(), pa.float64(), pa.timestamp("us", "UTC"))
+    schema = pa.schema([pa.field(n, k, metadata={"comment": "A column."}) for n, k in zip(names, kinds, strict=True)])
+    for start in range(first, first + count, 65_536):
+        numbers = range(start, min(start + 65_536, first + count))
+        keys = [hashlib.blake2b(b"%d" % n, digest_size=32).hexdigest() for n in numbers]
+        people = [hashlib.blake2b(b"%d" % (n % 1000), digest_size=32).hexdigest() for n in numbers]
+        values = np.arange(len(numbers), dtype=float)
+        yield pa.record_batch(
+            [
+                keys,
+                people,
+                pa.array(values).cast(pa.int64()),
+                pa.array(values),
+                pa.repeat(pa.scalar(0).cast(kinds[4]), len(keys)),
+            ],
+            schema=schema,
+        )
+
+
+def _schema() -> Any:  # noqa: ANN401
+    from safelight.release.schemas import TableSchema
+
+    return TableSchema("measurement", "Measurements.", "measurement_id", next(_measurements(0, 1)).schema)
+
+
+def rows_1m(folder: Path) -> dict[str, Any]:
+    """1 million rows into a new table."""
+    from safelight.release.lake import Lake
+
+    begin = time.perf_counter()
+    result = Lake(str(folder)).write("bench", _schema(), _measurements(0, 1_000_000))
+    seconds = time.perf_counter() - begin
+    return _told(f"{result.inserted} rows", seconds, f"{result.inserted / seconds:,.0f} rows/s")
+
+
+def again_1m(folder: Path) -> dict[str, Any]:
+    """The same 1 million rows again: nothing is written."""
+    from safelight.release.lake import Lake
+
+    Lake(str(folder)).write("bench", _schema(), _measurements(0, 1_000_000))
+    begin = time.perf_counter()
+    result = Lake(str(folder)).write("bench", _schema(), _measurements(0, 1_000_000))
+    seconds = time.perf_counter() - begin
+    return _told(
+        f"{result.unchanged} rows", seconds, f"{result.unchanged / seconds:,.0f} rows/s", f"{result.inserted} written"
+    )
+
+
+def nightly_10k_on_10m(folder: Path) -> dict[str, Any]:
+    """10,000 new rows onto 10 million."""
+    import pyarrow as pa
+    from deltalake import write_deltalake
+
+    from safelight.release.conform import with_row_hash
+    from safelight.release.lake import SNAPPY, Lake
+
+    lake = Lake(str(folder))
+    lake.write("bench", _schema(), ())
+    for start in range(0, 10_000_000, 500_000):
+        table = with_row_hash(pa.Table.from_batches(_measurements(start, 500_000)))
+        write_deltalake(lake.location("bench", "measurement"), table, mode="append", writer_properties=SNAPPY)
+    before = {path.name for path in folder.rglob("*.parquet")}
+    size = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
+    begin = time.perf_counter()
+    result = lake.write("bench", _schema(), _measurements(10_000_000, 10_000))
+    seconds = time.perf_counter() - begin
+    written = sum(path.stat().st_size for path in folder.rglob("part-*.parquet") if path.name not in before)
+    return _told(f"{result.inserted} rows", seconds, f"{100 * written / size:.2f} % rewritten")
+
+
+def _instances(folder: Path) -> list[Any]:
+    from tests.release.hospital import output_files
+
+    return output_files(folder / "work", count=100, rows=512)
+
+
+def _orthanc(folder: Path) -> Any:  # noqa: ANN401
+    from tests.services.orthanc import Orthanc
+
+    return Orthanc(folder / "orthanc")
+
+
+def _stow(folder: Path, send: Callable[[Any, list[Any]], None]) -> dict[str, Any]:
+    files = _instances(folder)
+    size = sum(file.path.stat().st_size for file in files) / 1e6
+    orthanc = _orthanc(folder)
+    best = 1e9
+    try:
+        for _ in range(3):
+            orthanc.clear()
+            begin = time.perf_counter()
+            send(orthanc, files)
+            best = min(best, time.perf_counter() - begin)
+            assert len(orthanc.instances()) == len(files)
+    finally:
+        orthanc.kill()
+    return _told(f"{len(files)} instances, {size:.0f} MB", best, f"{size / best:.0f} MB/s")
+
+
+def stow_ours(folder: Path) -> dict[str, Any]:
+    """STOW-RS by Safelight."""
+    from safelight.release.dicomweb import DicomwebDestination
+
+    return _stow(
+        folder,
+        lambda orthanc, files: (
+            DicomwebDestination(orthanc.dicomweb_url, (orthanc.username, orthanc.password)).send("x", files) and None
+        ),
+    )
+
+
+def stow_dicomweb_client(folder: Path) -> dict[str, Any]:
+    """STOW-RS by dicomweb-client, all in one call."""
+    import pydicom
+    from dicomweb_client import DICOMwebClient
+    from dicomweb_client.session_utils import create_session_from_user_pass
+
+    def send(orthanc: Any, files: list[Any]) -> None:  # noqa: ANN401
+        session = create_session_from_user_pass(orthanc.username, orthanc.password)
+        client = DICOMwebClient(orthanc.dicomweb_url, session=session)
+        client.store_instances([pydicom.dcmread(file.path) for file in files])
+
+    return _stow(folder, send)
+
+
+MEASURES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "1 M rows, new": rows_1m,
+    "1 M rows, again": again_1m,
+    "10 k rows onto 10 M": nightly_10k_on_10m,
+    "STOW-RS": stow_ours,
+    "STOW-RS, dicomweb-client": stow_dicomweb_client,
+}
+
+if __name__ == "__main__":
+    print(json.dumps(MEASURES[sys.argv[1]](Path(sys.argv[2]))))
