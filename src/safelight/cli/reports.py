@@ -72,7 +72,7 @@ def deid(
         source,
         setup=setup,
         pseudonymizer=Pseudonymizer(key, max_days=max_shift_days),
-        fingerprint=setup.build().fingerprint(),
+        fingerprint=setup.fingerprint(),
         workers=workers,
     )
     _write(target, _tallied(lines, tally))
@@ -150,3 +150,77 @@ def score(outputs: Path, labelled: Path, as_json: bool) -> None:
     ]
     for name, rate in [*rows, *found["labels"].items()]:
         click.echo(f"{name:24} {rate['percent']:7} %  [{rate['low']}, {rate['high']}]  {rate['hits']}/{rate['total']}")
+
+
+@command.command()
+@click.argument("labelled", metavar="LABELLED.jsonl", type=_FILE)
+@click.option("--profile", required=True, type=_FILE, help="De-id profile.")
+@click.option("--site", required=True, type=_SITE, help="The hospital's site.json, or its folder.")
+@click.option(
+    "--records", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of validation records."
+)
+@click.option("--who", required=True, help="Who answers for the measurement.")
+@click.option("--rules-only", is_flag=True, help="Without the language model.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record.")
+def validate(
+    labelled: Path, profile: Path, site: Path, records: Path, who: str, rules_only: bool, workers: int, as_json: bool
+) -> None:
+    """Measure the de-identification on labelled texts and keep the record that report export asks for.
+
+    Example: safelight reports validate labelled.jsonl --profile profiles/deid/chest-xray.yaml --site site --records
+    validation --who "IG lead"
+    """
+    from datetime import UTC, datetime
+
+    from safelight.reports import validation
+    from safelight.reports.workers import Setup
+    from safelight.text.site import load_site
+
+    dates = load_profile(profile.parent, profile.stem).report_dates
+    setup = Setup(load_site(site), ner=() if rules_only else ("spacy",), dates=dates)
+    record = validation.validate(labelled, setup=setup, who=who, at=datetime.now(UTC), workers=workers)
+    path = record.save(records)
+    if as_json:
+        click.echo(record.model_dump_json())
+    else:
+        click.echo(f"{path.name}: {'passed' if record.passed else 'not passed: ' + '; '.join(record.failures)}")
+    sys.exit(0 if record.passed else 1)
+
+
+@command.command()
+@click.argument("outputs", metavar="OUT.jsonl", type=_FILE)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--size", default=100, show_default=True, type=click.IntRange(1, 100_000), help="Texts to read.")
+@click.option("--seed", default="1", show_default=True, help="The same seed draws the same texts.")
+def sample(outputs: Path, folder: Path, size: int, seed: str) -> None:
+    """Draw a stratified sample of released texts: FOLDER/review.html to read, FOLDER/verdicts.csv to fill in.
+
+    Example: safelight reports sample out.jsonl review --size 200
+    """
+    from safelight.reports.lines import read_lines
+    from safelight.reports.sampling import draw, write_sample
+
+    drawn = draw(read_lines(outputs), size=size, seed=seed)
+    write_sample(drawn, folder)
+    click.echo(f"{len(drawn.documents)} of {sum(drawn.sizes.values())} released texts are in {folder.name}/review.html")
+
+
+@command.command()
+@click.argument("table", metavar="VERDICTS.csv", type=_FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print the estimate as JSON.")
+def verdicts(table: Path, as_json: bool) -> None:
+    """Say what the reviewers' verdicts mean for all texts: the share that leaks, with its 95 % interval.
+
+    Example: safelight reports verdicts review/verdicts.csv
+    """
+    from safelight.reports.sampling import estimate
+
+    found = estimate(table)
+    if as_json:
+        click.echo(json.dumps(found.__dict__, sort_keys=True))
+    else:
+        click.echo(
+            f"{found.leaks} of {found.read} read texts leak ({found.unread} not read yet): "
+            f"{found.percent} % of all, 95 % interval {found.low} to {found.high} %"
+        )

@@ -7,6 +7,20 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class Thresholds(BaseModel):
+    """What a validation must reach, in per cent of what was labelled. A project may ask for more or less, in its file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    recall_direct: float = Field(
+        default=99.0, ge=0, le=100, description="Identifiers that name somebody by themselves, removed."
+    )
+    recall_all: float = Field(default=98.5, ge=0, le=100, description="All labelled identifiers, removed.")
+    terms_kept: float = Field(default=98.0, ge=0, le=100, description="Clinical terms that survived.")
+    words_kept: float = Field(default=98.0, ge=0, le=100, description="Other words that survived.")
+    quarantined: float = Field(default=2.0, ge=0, le=100, description="Texts set aside, at most.")
+    documents: int = Field(default=100, ge=1, description="Labelled texts, at least.")
+
+
 class ReportPolicy(BaseModel):
     """How reports and notes are treated."""
 
@@ -14,3 +28,6 @@ class ReportPolicy(BaseModel):
     include: bool = Field(default=True, description="Whether reports and notes are part of the project.")
     ner: tuple[Literal["spacy"], ...] = Field(default=("spacy",), description="Language models; none: rules only.")
     max_characters: int = Field(default=100_000, ge=1_000, description="A longer text is quarantined.")
+    thresholds: Thresholds = Field(
+        default=Thresholds(), description="What a validation must reach before reports may leave."
+    )

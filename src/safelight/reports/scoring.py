@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 _TOKEN: Final = re.compile(r"\[[A-Z0-9_+]+\]|[^\W_]+|[^\w\s]|_")
 #: Labels that identify somebody by themselves (names, numbers, contact, full birth date); the others narrow down.
 DIRECT: Final = frozenset(
-    {
-        "PATIENT_NAME", "RELATIVE_NAME", "CLINICIAN_NAME", "NHS_NO", "MRN", "ACCESSION", "OTHER_ID", "GMC", "PHONE", "EMAIL", "ADDRESS",
-        "POSTCODE", "DOB", "URL",
-    }
-)  # fmt: skip
+    """PATIENT_NAME RELATIVE_NAME CLINICIAN_NAME NHS_NO MRN ACCESSION OTHER_ID GMC PHONE EMAIL ADDRESS POSTCODE DOB
+    URL""".split()  # noqa: SIM905  one a line would fill a page
+)
+
+
+def wilson(share: float, n: float, z: float = 1.959964) -> tuple[float, float]:
+    """Return Wilson's score interval of a share of ``n`` trials (Wilson 1927); n may be an effective number."""
+    if n <= 0:
+        return 0.0, 1.0
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 @dataclass
@@ -38,14 +45,9 @@ class Rate:
         self.hits += hit
         self.total += 1
 
-    def interval(self, z: float = 1.959964) -> tuple[float, float]:
+    def interval(self) -> tuple[float, float]:
         """Return lower and upper bound, as shares; (0, 1) where nothing was tried."""
-        if not self.total:
-            return 0.0, 1.0
-        share, n = self.hits / self.total, self.total
-        centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-        half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return max(0.0, centre - half), min(1.0, centre + half)
+        return wilson(self.hits / self.total if self.total else 0.0, self.total)
 
     def as_json(self) -> dict[str, float | int | None]:
         """Return hits, total, per cent and interval in per cent."""

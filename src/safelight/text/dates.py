@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTH: Final = r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![^\W_\d])\.?"
+_MONTH: Final = (
+    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)(?![^\W_\d])\.?"
+)
 _DAY: Final = r"(?<![\d./:])(?P<day>3[01]|[12]\d|0?[1-9])"
 _YEAR: Final = r"(?P<year>(?:19|20)\d\d|'?\d\d)(?![\d:%]|\.\d|\s?(?:mm|cm|mg|ml|kg|hrs?|hours)\b)"
 _YEAR4: Final = r"(?P<year>(?:19|20)\d\d)(?!\d)"
-_WEEKDAY: Final = r"(?:(?P<weekday>mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:r(?:s(?:day)?)?)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)\.?,?\s{1,2}(?:the\s+)?)?"
+_WEEKDAY: Final = (
+    r"(?:(?P<weekday>mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:r(?:s(?:day)?)?)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)"
+    r"\.?,?\s{1,2}(?:the\s+)?)?"
+)
 _ORDINAL: Final = r"(?P<ordinal>st|nd|rd|th)?"
 _SEP: Final = r"(?P<sep>\s?[./\-\u2010-\u2015]\s?)"
 _PATTERNS: Final = tuple(

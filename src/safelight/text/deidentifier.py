@@ -17,6 +17,7 @@ from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from safelight.model import KnownIdentifiers, Reason
 from safelight.text.dates import find_dates
 from safelight.text.document import Document
+from safelight.text.identity import is_of_another
 from safelight.text.known import KnownPerson
 from safelight.text.lexicon import standard_lexicon
 from safelight.text.markup import View, view
@@ -111,6 +112,8 @@ class TextDeidentifier:
         shown = view(text)
         person = KnownPerson(known, self._lexicon.vocabulary)
         artifacts = self._engine.process_text(shown.text, LANGUAGE)
+        if is_of_another(artifacts.document, known):
+            problems.append(Reason.PATIENT_MISMATCH)
         found = self._find(artifacts, person)
         written = list(find_dates(artifacts.document.low, study_date=study_date))
         spans = without_overlaps([*found, *_dated(written, found, known)], shown.text)

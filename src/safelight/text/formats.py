@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from safelight.text.lexicon import alternatives
 from safelight.text.span import Span
 
 if TYPE_CHECKING:
@@ -17,11 +18,7 @@ if TYPE_CHECKING:
     from safelight.text.document import Document
     from safelight.text.site import IdFormat
 
-_AREAS: Final = (
-    "ab al b ba bb bd bf bh bl bn br bs bt bx ca cb cf ch cm co cr ct cv cw da dd de dg dh dl dn dt dy e ec eh en ex fk fy g gl "
-    "gu gy ha hd hg hp hr hs hu hx ig im ip iv je ka kt kw ky l la ld le ll ln ls lu m me mk ml n ne ng nn np nr nw ol ox pa pe "
-    "ph pl po pr rg rh rm s sa se sg sk sl sm sn so sp sr ss st sw sy ta td tf tn tq tr ts tw ub w wa wc wd wf wn wr ws wv yo ze"
-).replace(" ", "|")
+_AREAS: Final = alternatives("postcode_areas.txt")
 _B: Final = r"(?<![^\W_])"
 _E: Final = r"(?![^\W_])"
 _NO: Final = r"\W{0,3}(?:(?:no|number|num|id|ref|pin|reg|reference)\b)?\W{0,4}"
@@ -46,7 +43,8 @@ _PATTERNS: Final = tuple(
         (
             "PHONE",
             "phone_context",
-            rf"{_B}(?:tel|telephone|phone|mobile|mob|fax|helpline|switchboard)\.?{_NO}(?P<v>[+(]?\d[\d ()\-.]{{3,16}}\d)(?!\d)",
+            rf"{_B}(?:tel|telephone|phone|mobile|mob|fax|helpline|switchboard)\.?{_NO}"
+            r"(?P<v>[+(]?\d[\d ()\-.]{3,16}\d)(?!\d)",
         ),
         (
             "PHONE",
@@ -68,7 +66,8 @@ _PATTERNS: Final = tuple(
         (
             "MRN",
             "mrn_context",
-            rf"{_B}(?:mrn|crn|hosp(?:ital)?\.?|unit|patient|pt|case\s?note|pas|k)\W{{0,2}}(?:no|number|num|id)\b\W{{0,4}}(?P<v>[a-z]{{0,4}}[\-/ ]?\d[\da-z\-/]{{2,}}){_E}",
+            rf"{_B}(?:mrn|crn|hosp(?:ital)?\.?|unit|patient|pt|case\s?note|pas|k)\W{{0,2}}(?:no|number|num|id)\b"
+            rf"\W{{0,4}}(?P<v>[a-z]{{0,4}}[\-/ ]?\d[\da-z\-/]{{2,}}){_E}",
         ),
         ("MRN", "mrn_word", rf"{_B}mrn{_NO}(?P<v>[a-z]{{0,4}}\-?\d[\da-z\-/]{{2,}}){_E}"),
         (

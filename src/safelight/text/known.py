@@ -28,7 +28,8 @@ _SHORT_FORMS: Final = {
 }
 #: Of these, what only a person does: enough behind an everyday given name where capitals say nothing.
 _DECIDES: Final = re.compile(
-    r"[ \t]+(?:prefers?|settled|attended|complain(?:s|ed)|denie[sd]|declined|refused|tolerated|consented|lives|rang)(?![^\W_])"
+    r"[ \t]+(?:prefers?|settled|attended|complain(?:s|ed)|denie[sd]"
+    r"|declined|refused|tolerated|consented|lives|rang)(?![^\W_])"
 )
 
 

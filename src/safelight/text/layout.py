@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _NAME: Final = r"[^\W\d_][\w'\u2019\-]+"
 _SIGNATURE_NEXT: Final = re.compile(rf"\s*\n\s*(?:{alternatives('signature_next.txt')})(?![^\W_])")
 _SIGNATURE_BEFORE: Final = re.compile(
-    r"(?:yours (?:sincerely|faithfully|truly)|(?:kind|best|warm) (?:regards|wishes)|many thanks|with thanks|regards|signed),?\s*$"
+    r"(?:yours (?:sincerely|faithfully|truly)|(?:kind|best|warm) (?:regards|wishes)"
+    r"|many thanks|with thanks|regards|signed),?\s*$"
 )
 _LINE_START: Final = re.compile(r"(?:^|\n)[ \t]*(?=[^\W\d_])")
 _COMPONENT: Final = r"[^\W\d_][^\W\d_'\-]*(?:[ '\-][^\W\d_]+)*"
@@ -34,7 +35,8 @@ _BY_INITIALS: Final = re.compile(
     r"(?!\s?(?:team|consultant|registrar|protocol|sho|spr))"
 )
 _INITIALLED: Final = re.compile(
-    rf"(?<![\w'\u2019/.&+\-])(?<!\d )(?P<i>(?:[A-Z](?P<dot>\.)[ ]?){{1,3}}|(?:[A-Z][ ]){{1,2}}|[A-Z]{{2}}[ ])(?P<name>{_NAME})"
+    r"(?<![\w'\u2019/.&+\-])(?<!\d )"
+    rf"(?P<i>(?:[A-Z](?P<dot>\.)[ ]?){{1,3}}|(?:[A-Z][ ]){{1,2}}|[A-Z]{{2}}[ ])(?P<name>{_NAME})"
 )
 _SEX: Final = re.compile(r"(?:old|yo|y/o|yr|sex|gender|\()[\s:]*$")
 _SHORT_NAME: Final = 12_000

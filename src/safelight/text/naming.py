@@ -50,14 +50,16 @@ class NameReader:
         self._lexicon = document.lexicon
 
     def read(self, position: int, trust: Trust) -> tuple[int, int] | None:
-        """Return where the name that begins at ``position`` starts and ends, or None. Initials and particles belong to it."""
+        """Return where the name that begins at ``position`` starts and ends, with initials and particles, or None."""
         document = self._document
         cursor = position
         taken: list[Word] = []
         trust_now = trust
         while len(taken) < 4:
             word = document.word_at(cursor)
-            if word is None or document.is_protected(word.start, word.end) and not (taken or trust is Trust.SURE):
+            if word is None:
+                break
+            if trust is not Trust.SURE and not taken and document.is_protected(word.start, word.end):
                 break
             if self._is_initial(word, taken):
                 cursor, trust_now = self._skip(word.end, dots=True), Trust.SURE
@@ -163,7 +165,6 @@ class NameReader:
     def _with_trailing_initial(self, end: int) -> int:
         document = self._document
         match = _TRAILING_INITIAL.match(document.low, end)
-        if match and document.text[match.start(1)].isupper() and not document.caseless:
-            if NAME_ENDS.match(document.text, match.end()):
-                return match.end()
-        return end
+        if match is None or document.caseless or not document.text[match.start(1)].isupper():
+            return end
+        return match.end() if NAME_ENDS.match(document.text, match.end()) else end

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from safelight.text.document import Document
 
 _B: Final = r"(?<![^\W_])"
-_ADVERBS: Final = r"(?:\s(?:over|back|through|verbally|directly|urgently|in person|today|case|findings|results?|it|this|and agreed|at mdt|by phone|urgently))?"
+_ADVERBS: Final = rf"(?:\s(?:{alternatives('adverbs.txt')}))?"
 #: label, kind, how sure, pattern over folded text whose end is where a name may begin
 _TRIGGERS: Final = tuple(
     (label, kind, trust, re.compile(pattern))
@@ -31,7 +31,8 @@ _TRIGGERS: Final = tuple(
             "RELATIVE_NAME",
             "family",
             Trust.LIKELY,
-            rf"{_B}(?:{alternatives('family.txt')})(?:'s name is|\s(?:is\s)?(?:called|named))?[,:]?(?:\s|\s?\(){{1,2}}(?:is\s+)?",
+            rf"{_B}(?:{alternatives('family.txt')})(?:'s name is|\s(?:is\s)?(?:called|named))?[,:]?"
+            r"(?:\s|\s?\(){1,2}(?:is\s+)?",
         ),
         (
             "CLINICIAN_NAME",
@@ -43,7 +44,7 @@ _TRIGGERS: Final = tuple(
             "CLINICIAN_NAME",
             "role",
             Trust.LIKELY,
-            rf"{_B}(?:d/w|dw|d\.w\.|c/o|o/b/o|p/p|pp|w/|per|attn|fao|f\.a\.o\.?|cc|c\.c\.|bcc|i have (?:e-?mailed|phoned|called|bleeped|informed|telephoned))[:.]?\s{{1,3}}",
+            rf"{_B}(?:{alternatives('role_marks.txt')})[:.]?\s{{1,3}}",
         ),
         (
             "CLINICIAN_NAME",

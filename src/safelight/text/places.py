@@ -22,23 +22,19 @@ _E: Final = r"(?![^\W_])"
 _W: Final = r"[^\W\d_][\w'\u2019.&\-]*"
 _STREET: Final = alternatives("streets.txt")
 _S: Final = r"(?:[ \t]{1,3}|[ \t]{0,2}\n[ \t]{0,4})"
-_S: Final = r"(?:[ \t]{1,3}|[ \t]{0,2}\n[ \t]{0,4})"
 _ADDRESS: Final = re.compile(
     rf"(?<![^\W_])(?<![/.\-])(?<!\d )(?:(?:flat|apartment|apt|unit|room|house|suite)[ ]\w{{1,4}},?{_S}"
     rf"(?:{_W}[ ](?:house|court|lodge|tower|point),{_S})?)?\d{{1,4}}[ ]?[a-h]?(?:[\-/]\d{{1,4}}[a-h]?)?,?{_S}"
     rf"(?:{_W}{_S}){{0,3}}?{_W}{_S}(?:{_STREET}){_E}(?:[ ](?:north|south|east|west|{_STREET}){_E})?"
 )
-_NO_ADDRESS: Final = re.compile(
-    r"\b(?:mm|cm|mg|ml|kg|years?|months?|weeks?|days?|hours?|min|mins|minutes|x|of|is|was|in|at|on|with|and|to|for|no|previous|noted|seen|left|right|lesions?|nodes?|views?|images?|series|hu|units?|french|gauge)\b"
-)
+_NO_ADDRESS: Final = re.compile(rf"\b(?:{alternatives('no_addresses.txt')})\b")
 _TOWN_AFTER_ADDRESS: Final = re.compile(
     rf"[,^\s]{{1,4}}(?P<v>{_W}(?:[\s\-]{_W}){{0,3}}?)(?=[,^\s]{{1,4}}(?:[a-z]{{1,2}}\d)|\s*\n|[,.]|$)"
 )
 _INSTITUTION: Final = alternatives("institutions.txt")
 _PRACTICE: Final = alternatives("practices.txt")
 _TO_PLACE: Final = re.compile(
-    rf"{_B}(?:transferred|transfer|images?|imaging|scan|scans|referred|repatriated|admitted|discharged|imported|films?|ct|mri|pet|study|studies|performed|reported|previously|seen|treated|care|back|moved|works?|working|based|outside|"
-    rf"brought|registered|sent|operated|surgery|procedure|died|born|resident|lives?|living|visit(?:ed|ing)?|trip|attends?|attending|school|nursery|university|college)"
+    rf"{_B}(?:{alternatives('to_places.txt')})"
     rf"(?:\s\w+){{0,2}}?\s(?:from|to|at|in|near)\s(?:the\s)?(?P<v>(?:the\s)?{_W}(?:[\s\-]{_W}){{0,2}})"
 )
 
@@ -53,9 +49,7 @@ _WARD: Final = re.compile(rf"{_B}(?P<name>{_W}(?:\s{_W})?)\sward{_E}")
 _NUMBERED_WARD: Final = re.compile(
     rf"{_B}(?:ward\s(?:[a-z]?\d{{1,3}}[a-z]?|[a-z]\d)|(?:bay|bed|cubicle|side room)\s\d{{1,3}}[a-z]?|ward\s[b-hj-z]){_E}"
 )
-_UNITS: Final = re.compile(
-    rf"{_B}(?:(?:ed|a&e|ae)\s(?:resus|majors|minors|paeds)|amu|mau|sau|cdu|eau|mssu|ambu|itu|gitu|icu|hdu|ccu|cicu|picu|nicu|scbu|sdec|aau|eou|frailty unit|acute frailty unit|resus|dsu|pau|cau|asu|hasu|atu|stu|rmu){_E}"
-)
+_UNITS: Final = re.compile(rf"{_B}(?:{alternatives('units.txt')}){_E}")
 #: In front of "ward" these words are no ward's name.
 _NO_WARD: Final = read_set("no_wards.txt")
 _CONNECT: Final = read_set("no_places.txt")
@@ -156,9 +150,10 @@ class Places:
                 continue
             yield Span(*match.span(), "ADDRESS", "place:address", 0.88)
             town = _TOWN_AFTER_ADDRESS.match(low, match.end())
-            if town and self._capitalised(document, *town.span("v")) and not any(c.isdigit() for c in town["v"]):
-                if not self._practice_word(town["v"]):
-                    yield Span(*town.span("v"), "TOWN", "place:after_address", 0.71)
+            if town is None or any(c.isdigit() for c in town["v"]) or self._practice_word(town["v"]):
+                continue
+            if self._capitalised(document, *town.span("v")):
+                yield Span(*town.span("v"), "TOWN", "place:after_address", 0.71)
 
     @staticmethod
     def _practice_word(written: str) -> bool:

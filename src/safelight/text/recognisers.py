@@ -70,8 +70,6 @@ class Engine(NlpEngine):  # type: ignore[misc]
         self,
         texts: Iterable[str],
         language: str,
-        batch_size: int = 1,
-        n_process: int = 1,
         **_: object,
     ) -> Iterator[tuple[str, Artifacts]]:
         """Yield each text with its document."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from safelight.text.naming import STOP
@@ -67,9 +68,11 @@ def _beside_name(document: Document, word: Word) -> bool:
         if 0 <= neighbour < len(words):
             other = words[neighbour]
             gap = document.text[min(word.end, other.end) : max(word.start, other.start)]
-            if gap in {" ", ", ", ",", "^", ". "} and other.capital and other.upper == word.upper and other.length > 2:
-                if lexicon.is_given(other.low) or lexicon.is_foreign(other.low) or lexicon.is_surname(other.low, 3_000):
-                    return True
+            alike = other.capital and other.upper == word.upper and other.length > 2
+            if not alike or gap not in {" ", ", ", ",", "^", ". "}:
+                continue
+            if lexicon.is_given(other.low) or lexicon.is_foreign(other.low) or lexicon.is_surname(other.low, 3_000):
+                return True
     return False
 
 
@@ -78,7 +81,7 @@ def find_pairs(document: Document) -> Iterator[Span]:
     if document.caseless:
         return
     lexicon, words = document.lexicon, document.words
-    for one, two in zip(words, words[1:], strict=False):
+    for one, two in pairwise(words):
         gap = document.text[one.end : two.start]
         if (
             gap not in {" ", "\n", "  "}
