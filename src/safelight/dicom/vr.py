@@ -37,7 +37,8 @@ PADDING: Final = b" \0"
 
 _DECIMAL = re.compile(rb" *[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})? *")
 _INTEGER = re.compile(rb" *[+-]?\d{1,11} *")
-_CODE = re.compile(rb"[A-Za-z0-9 _.+/#()\[\]-]{0,16}")
+#: No defined term has six digits in a row; dates and record numbers have.
+_CODE = re.compile(rb"(?!.*\d{6})[A-Z0-9 _]{0,16}")
 _AGE = re.compile(rb"\d{3}[DWMY]")
 _TIME = re.compile(rb"([01]\d|2[0-3])(?:([0-5]\d)(?:([0-5]\d|60)(\.\d{1,6})?)?)?")
 _OLD_TIME = re.compile(rb"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d|60)(\.\d{1,6})?)?")
