@@ -44,7 +44,6 @@ class HostileArchive:
         self.instances = [dcmread(BytesIO(file)) for study in studies for file in study.files()]
         #: How a C-MOVE sends its instances: association and data sets.
         self.send: Callable[[Any, list[Dataset]], None] = send_all
-        self.opens_association = True
         #: Called before each C-FIND; returns a status to fail with, or None.
         self.on_find: Callable[[], int | None] = lambda: None
         #: Called before each C-MOVE; returns a status to fail with, or None.
@@ -120,24 +119,28 @@ class HostileArchive:
 
         return [instance for instance in self.instances if matches(instance)]
 
+    def send_apart(self, instances: list[Dataset], send: Callable[[Any, list[Dataset]], None] | None = None) -> None:
+        """Send on an association of its own."""
+        sender = AE(self.ae_title)
+        # Verification, so that there is an association even when nothing is sent.
+        sender.add_requested_context(VERIFICATION)
+        for sop_class in sorted({str(instance.SOPClassUID) for instance in self.instances} | {CT}):
+            sender.add_requested_context(sop_class, ExplicitVRLittleEndian)
+        association = sender.associate(self.destination.host, self.destination.port, ae_title=self.destination.ae_title)
+        try:
+            if association.is_established:
+                (send or send_all)(association, instances)
+        finally:
+            if association.is_established:
+                association.release()
+
     def _move(self, event: evt.Event) -> Iterator[Any]:
         self.operations["move"] += 1
         matching = self._matching(event.identifier)
         self.moved.append([instance.SOPInstanceUID for instance in matching])
         status = self.on_move()
-        if self.opens_association and status is None:
-            sender = AE(self.ae_title)
-            # Verification, so that there is an association even when nothing is sent.
-            sender.add_requested_context(VERIFICATION)
-            for sop_class in sorted({str(instance.SOPClassUID) for instance in [*matching, *self.instances]} | {CT}):
-                sender.add_requested_context(sop_class, ExplicitVRLittleEndian)
-            association = sender.associate(self.destination.host, self.destination.port, ae_title=self.destination.ae_title)
-            try:
-                if association.is_established:
-                    self.send(association, matching)
-            finally:
-                if association.is_established:
-                    association.release()
+        if status is None:
+            self.send_apart(matching, self.send)
         yield self.destination.host, self.destination.port, {"contexts": _verification()}
         yield 0
         if status is not None:

@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from safelight.archive.backoff import next_attempt
 from safelight.archive.cache import RawCache
@@ -319,7 +319,7 @@ class _Batch:
         self, request: Request, archive: str, study_uid: str, fetched: Fetched, *, located: bool = False
     ) -> _Ended:
         archive = archive or request.archive or self._cached_from(study_uid)
-        facts = {"announced": fetched.announced, "received": fetched.received}
+        facts: dict[str, Any] = {"announced": fetched.announced, "received": fetched.received}
         if request.state is RequestState.REQUESTED and not located:
             self._database.move(
                 request.id, RequestState.LOCATED, worker=self._worker, archive=archive, located_study_uid=study_uid, **facts

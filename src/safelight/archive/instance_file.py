@@ -84,7 +84,7 @@ def _is_whole(data: Dataset, size: int) -> bool:
     tags = sorted(data.keys())
     if not tags:
         return False
-    last = data.get_item(tags[-1])
+    last = data.get_item(tags[-1], keep_deferred=True)
     start, length = getattr(last, "value_tell", None), getattr(last, "length", None)
     if start is None or length is None or length == _UNDEFINED:
         # Of undefined length: pydicom has found its delimiter, or the file would not have been read.

@@ -53,6 +53,14 @@ def without_delay(event: evt.Event) -> None:
         return
 
 
+def close_socket(association: Any) -> None:  # noqa: ANN401  pynetdicom is untyped here
+    """Close the socket of an association that is over: pynetdicom leaves it open when the peer was first."""
+    try:
+        association.dul.socket.socket.close()
+    except (AttributeError, OSError):
+        return
+
+
 def entity(ae_title: str, *, timeout: float) -> pynetdicom.AE:
     """Return an application entity of ours, with these time-outs in seconds for every kind of silence."""
     prepare()

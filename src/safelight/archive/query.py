@@ -118,7 +118,8 @@ class Archive:
         try:
             result = operation()
         except Aborted as error:
-            if name in self._answered:
+            # Who answers queries knows us; an abort of a C-MOVE is an accident.
+            if name in self._answered or name == "C-MOVE":
                 raise
             raise NeverAnswered(error.message, remedy=error.remedy) from None
         self._answered.add(name)

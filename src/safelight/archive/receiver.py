@@ -230,6 +230,7 @@ class StorageReceiver:
             parts = [part for name in names if (part := self._parts.pop(name, None)) is not None]
         for part in parts:
             part.discard()
+        library.close_socket(event.assoc)
 
 
 def _addresses(host: str) -> set[str]:

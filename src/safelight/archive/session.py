@@ -235,11 +235,13 @@ class Session:
         """Release the association."""
         if self._association.is_established:
             self._association.release()
+        library.close_socket(self._association)
 
     def abort(self) -> None:
         """Drop the association: after an error there is nothing to agree on."""
         if not (self._association.is_aborted or self._association.is_released or self._association.is_rejected):
             self._association.abort()
+        library.close_socket(self._association)
 
     # -- parts
 

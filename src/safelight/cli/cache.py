@@ -21,7 +21,7 @@ _SET_ASIDE: Final = 1
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
-class _Size(click.ParamType):
+class _Size(click.ParamType):  # type: ignore[type-arg]
     """A number of bytes: 0, 500M, 1.5T."""
 
     name = "size"

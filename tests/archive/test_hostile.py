@@ -1,0 +1,275 @@
+"""What a request shows after each thing that an archive can do wrong; nothing is lost, doubled or mixed up."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from safelight.archive import RawCache, StorageReceiver
+from safelight.model import Reason, RequestState
+from tests.archive import hostile as ways
+from tests.archive.conftest import Clock, Stage, a_request, an_archive
+from tests.archive.hostile import HostileArchive
+from tests.archive.studies import Study
+from tests.services.orthanc import Peer
+
+STUDY, OTHER = Study(1), Study(2, series=(2,), patient=2)
+
+
+@pytest.fixture
+def hostile(receiver_peer: Peer) -> Iterator[HostileArchive]:
+    archive = HostileArchive([STUDY, OTHER], receiver_peer).start()
+    yield archive
+    archive.stop()
+
+
+@pytest.fixture
+def receiver(hostile: HostileArchive, start_receiver: Callable[..., StorageReceiver]) -> StorageReceiver:
+    return start_receiver(hostile)
+
+
+def check(cache: RawCache, *studies: Study) -> None:
+    """The cache holds exactly these studies, whole, each instance once, of the right patient, and nothing is left over."""
+    found = sorted(
+        (str(data.StudyInstanceUID), str(data.SOPInstanceUID), str(data.PatientID))
+        for data in (dcmread(path, stop_before_pixels=True) for path in cache.folder.rglob("*.dcm"))
+    )
+    assert found == sorted((study.uid, uid, study.mrn) for study in studies for uid in study.sop_uids)
+    assert not list(cache.folder.rglob("*.part"))
+
+
+def once(then: Any, first: Any) -> Callable[..., Any]:
+    """Do ``first`` the first time and ``then`` from then on."""
+    ways_left = [first]
+
+    def do(*arguments: Any) -> Any:
+        return (ways_left.pop() if ways_left else then)(*arguments)
+
+    return do
+
+
+def test_a_well_behaved_archive(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    stage.enter(a_request(STUDY), a_request(OTHER))
+    assert dict(stage.run(receiver, an_archive(hostile)).moved) == {"retrieved": 2}
+    check(stage.cache, STUDY, OTHER)
+    assert hostile.operations["move"] == 2
+
+
+def test_success_with_nothing_sent(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    hostile.send = ways.send_nothing
+    stage.enter(a_request(STUDY))
+    counts = stage.run(receiver, an_archive(hostile, attempts=2, settle_seconds=0.1))
+    request = stage.only()
+    assert dict(counts.moved) == {"failed": 1}
+    assert (request.state, request.reason) == (RequestState.FAILED, Reason.INCOMPLETE)
+    assert (request.announced, request.received) == (len(STUDY.sop_uids), 0)
+    assert hostile.operations["move"] == 2
+    check(stage.cache)
+
+    # Asked for again when the archive has mended its ways.
+    hostile.send = ways.send_all
+    stage.database.requeue("chest-xr")
+    assert dict(stage.run(receiver, an_archive(hostile)).moved) == {"retrieved": 1}
+    check(stage.cache, STUDY)
+
+
+def test_only_the_missing_ones_are_fetched_again(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    def all_but_two(association: Any, instances: list[Dataset]) -> None:
+        ways.send_all(association, instances[:1] + instances[2:-1])
+
+    hostile.send = once(ways.send_all, all_but_two)
+    stage.enter(a_request(STUDY))
+    assert dict(stage.run(receiver, an_archive(hostile, settle_seconds=0.1)).moved) == {"retrieved": 1}
+    check(stage.cache, STUDY)
+    asked = [uid for move in hostile.moved[1:] for uid in move]
+    assert sorted(asked) == sorted([STUDY.sop_uids[1], STUDY.sop_uids[-1]])
+
+
+def test_what_stays_missing_is_kept_for_the_next_run(
+    hostile: HostileArchive, receiver: StorageReceiver, stage: Stage
+) -> None:
+    lost = STUDY.sop_uids[2]
+    hostile.send = lambda association, instances: ways.send_all(
+        association, [one for one in instances if one.SOPInstanceUID != lost]
+    )
+    stage.enter(a_request(STUDY))
+    stage.run(receiver, an_archive(hostile, attempts=2, settle_seconds=0.1))
+    request = stage.only()
+    assert (request.state, request.reason) == (RequestState.FAILED, Reason.INCOMPLETE)
+    assert (request.announced, request.received) == (5, 4)
+
+    hostile.send = ways.send_all
+    hostile.moved.clear()
+    stage.database.requeue("chest-xr")
+    assert dict(stage.run(receiver, an_archive(hostile)).moved) == {"retrieved": 1}
+    assert hostile.moved == [[lost]]
+    check(stage.cache, STUDY)
+
+
+def test_each_instance_twice(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    hostile.send = ways.send_twice
+    stage.enter(a_request(STUDY), a_request(OTHER))
+    assert dict(stage.run(receiver, an_archive(hostile)).moved) == {"retrieved": 2}
+    assert [one.received for one in stage.requests()] == [len(STUDY.sop_uids), len(OTHER.sop_uids)]
+    check(stage.cache, STUDY, OTHER)
+
+
+def test_another_patients_study(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    def send_other(association: Any, _instances: list[Dataset]) -> None:
+        ways.send_all(association, [one for one in hostile.instances if one.StudyInstanceUID == OTHER.uid])
+
+    hostile.send = send_other
+    stage.enter(a_request(STUDY))
+    stage.run(receiver, an_archive(hostile, attempts=2, settle_seconds=0.1))
+    assert (stage.only().state, stage.only().reason) == (RequestState.FAILED, Reason.INCOMPLETE)
+    assert receiver.refusals["instance, status 0124"] == 2 * len(OTHER.sop_uids)
+    check(stage.cache)
+
+
+def test_another_patient_in_the_right_study(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    def send_mixed(association: Any, instances: list[Dataset]) -> None:
+        for one in instances[-2:]:
+            one.PatientID = "CANARYSOMEONE"
+        ways.send_all(association, instances)
+
+    hostile.send = send_mixed
+    stage.enter(a_request(STUDY))
+    stage.run(receiver, an_archive(hostile))
+    assert (stage.only().state, stage.only().reason) == (RequestState.QUARANTINED, Reason.PATIENT_MISMATCH)
+    assert hostile.operations["move"] == 1
+    assert stage.cache.get(STUDY.uid) is None
+
+
+def test_truncated_instances(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    hostile.send = once(ways.send_all, ways.send_truncated)
+    stage.enter(a_request(STUDY))
+    assert dict(stage.run(receiver, an_archive(hostile, settle_seconds=0.1)).moved) == {"retrieved": 1}
+    check(stage.cache, STUDY)
+
+    hostile.send = ways.send_truncated
+    stage.enter(a_request(OTHER))
+    stage.run(receiver, an_archive(hostile, attempts=2, settle_seconds=0.1))
+    second = stage.requests()[1]
+    assert (second.state, second.reason, second.received) == (RequestState.FAILED, Reason.INCOMPLETE, 0)
+    check(stage.cache, STUDY)
+
+
+def test_dropped_in_the_middle_of_an_instance(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    hostile.send = once(ways.send_all, ways.send_half_and_drop)
+    stage.enter(a_request(STUDY))
+    assert dict(stage.run(receiver, an_archive(hostile, settle_seconds=0.2)).moved) == {"retrieved": 1}
+    check(stage.cache, STUDY)
+    assert [uid for move in hostile.moved[1:] for uid in move] == [STUDY.sop_uids[-1]]
+
+
+def test_instances_after_the_final_answer(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    """The archive answers success at once, and sends afterwards, on an association of its own."""
+    late: list[threading.Thread] = []
+
+    def send_late(_association: Any, instances: list[Dataset]) -> None:
+        def later() -> None:
+            time.sleep(0.3)
+            hostile.send_apart(instances)
+
+        late.append(threading.Thread(target=later))
+        late[-1].start()
+
+    hostile.send = send_late
+    stage.enter(a_request(STUDY))
+    counts = stage.run(receiver, an_archive(hostile, settle_seconds=2))
+    late[0].join()
+    assert dict(counts.moved) == {"retrieved": 1}
+    assert hostile.operations["move"] == 1
+    check(stage.cache, STUDY)
+
+
+def test_a_stall(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    go_on = threading.Event()
+    hostile.send = lambda _association, _instances: (go_on.wait(20), None)[1]
+    stage.enter(a_request(STUDY))
+    started = time.monotonic()
+    counts = stage.run(
+        receiver, an_archive(hostile, attempts=2, move_timeout_seconds=0.5, settle_seconds=0.1), max_attempts=1
+    )
+    assert time.monotonic() - started < 10
+    go_on.set()
+    assert dict(counts.moved) == {"failed": 1}
+    assert stage.only().reason is Reason.ARCHIVE_UNREACHABLE
+    check(stage.cache)
+
+
+def test_slow_but_not_silent_is_no_stall(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    def send_slowly(association: Any, instances: list[Dataset]) -> None:
+        for one in instances:
+            time.sleep(0.3)
+            ways.send_all(association, [one])
+
+    hostile.send = send_slowly
+    stage.enter(a_request(STUDY))
+    counts = stage.run(receiver, an_archive(hostile, attempts=1, move_timeout_seconds=0.9))
+    assert dict(counts.moved) == {"retrieved": 1}
+    assert hostile.operations["move"] == 1
+
+
+def test_refused_associations(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    hostile.refusals = 2
+    stage.enter(a_request(STUDY))
+    assert dict(stage.run(receiver, an_archive(hostile)).moved) == {"retrieved": 1}
+    check(stage.cache, STUDY)
+
+
+def test_five_percent_of_everything_fails(receiver_peer: Peer, stage: Stage, start_receiver: Any) -> None:
+    studies = [Study(200 + number, series=(2,), patient=number) for number in range(25)]
+    archive = HostileArchive(studies, receiver_peer).start()
+    dice = random.Random(5)
+    archive.on_find = lambda: 0xC001 if dice.random() < 0.05 else None
+    archive.on_move = lambda: 0xA702 if dice.random() < 0.05 else None
+    try:
+        stage.enter(*map(a_request, studies))
+        counts = stage.run(start_receiver(archive), an_archive(archive, settle_seconds=0.05), parallel=3)
+    finally:
+        archive.stop()
+    assert dict(counts.moved) == {"retrieved": 25}
+    check(stage.cache, *studies)
+
+
+def test_an_archive_that_dies_for_a_while(
+    hostile: HostileArchive, receiver: StorageReceiver, stage: Stage, clock: Clock
+) -> None:
+    """Requests that it was away for wait for their next attempt, and go on where they were."""
+    died = threading.Event()
+
+    def die(_association: Any, _instances: list[Dataset]) -> None:
+        died.set()
+        threading.Thread(target=hostile.stop).start()
+        time.sleep(0.5)
+
+    hostile.send = once(ways.send_all, die)
+    stage.enter(a_request(STUDY), a_request(OTHER))
+    counts = stage.run(receiver, an_archive(hostile, settle_seconds=0.1), parallel=1)
+    assert died.is_set()
+    assert (dict(counts.moved), counts.waiting) == ({}, 2)
+    assert {one.reason for one in stage.requests()} == {Reason.ARCHIVE_UNREACHABLE}
+    assert stage.requests()[0].state is RequestState.LOCATED
+
+    hostile.start()
+    clock.now = clock.now.replace(hour=18)
+    assert dict(stage.run(receiver, an_archive(hostile)).moved) == {"retrieved": 2}
+    check(stage.cache, STUDY, OTHER)
+
+
+def test_a_full_disk(hostile: HostileArchive, stage: Stage, start_receiver: Any, clock: Clock) -> None:
+    full = start_receiver(hostile, reserve_bytes=1 << 62)
+    stage.enter(a_request(STUDY))
+    counts = stage.run(full, an_archive(hostile, settle_seconds=0.1))
+    assert counts.waiting == 1
+    assert (stage.only().state, stage.only().reason) == (RequestState.LOCATED, Reason.STORAGE_FULL)
+    assert hostile.operations["move"] == 1, "an archive is not asked again for what there is no room for"
+    check(stage.cache)
