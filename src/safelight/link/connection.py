@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import URL, Connection, Engine
 
-BUSY_SECONDS: Final = 60
+BUSY_SECONDS: Final = 60.0
 _ALLOWED: Final = "Give sqlite:///FILE or postgresql+psycopg2://USER:PASSWORD@HOST/NAME."
 _READ_ONLY: Final = "safelight_read_only"
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
     """Return an engine; nothing is connected yet.
+
+    Args:
+        url: of PostgreSQL or of a SQLite file.
+        busy_seconds: how long a writer to SQLite waits for the one before it.
 
     Raises:
         ConfigurationError: the URL is of another database, or of none.
@@ -40,7 +44,7 @@ def open_engine(url: str) -> Engine:
     parsed = _parse(url)
     if parsed.drivername == "sqlite":
         _make_private_file(Path(parsed.database or ""))
-        engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
+        engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": busy_seconds})
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -83,7 +87,6 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  t
     # The driver would open transactions by itself, late and deferred; _begin_sqlite opens them.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
@@ -118,6 +121,9 @@ def transaction(engine: Engine, *, read_only: bool = False) -> Iterator[Connecti
         ) from None
     except exc.SQLAlchemyError as error:
         raise IntegrityError(f"The link database refused a statement ({type(error).__name__}).") from None
+    except (ValueError, OverflowError) as error:
+        # Drivers raise these themselves for NUL characters, lone surrogates and numbers beyond 64 bits, with the value.
+        raise IntegrityError(f"A value can't be stored in the link database ({type(error).__name__}).") from None
 
 
 _MISSING_SCHEMA: Final = re.compile(r"no such (table|column)|has no column named")
