@@ -32,7 +32,7 @@ from safelight.release.manifest import (
     read_manifest,
     write_manifest,
 )
-from safelight.release.schemas import TABLES
+from safelight.release.schemas import TABLES, describe
 
 Row = Mapping[str, Any]
 #: A group of requests is sent at once, up to this size, so that small studies share a STOW request.
@@ -41,7 +41,7 @@ _CLAIM: Final = 50
 _FLUSH_ROWS: Final = 10_000
 _POLL_SECONDS: Final = 2.0
 #: Tables that tell of releases; not part of them.
-_ACCOUNTS: Final = frozenset({"request_outcome", "release"})
+_ACCOUNTS: Final = frozenset({"request_outcome", "release", "data_dictionary"})
 
 
 class ImageRows(Protocol):
@@ -297,6 +297,10 @@ class _Run:
                 if request_id in self.held:
                     self._move(request_id, RequestState.EXPORTED)
         self._outcomes()
+        export = self.export
+        names = dict.fromkeys((*TABLES, *export.record_tables))
+        described = [table for name in names if (table := export.lake.described(export.project, name))]
+        export.lake.write(export.project, "data_dictionary", [describe(table) for table in described])
         self.journal.clear()
         return ExportResult(
             StageCounts(self.taken, dict(self.moved), dict(self.reasons)),

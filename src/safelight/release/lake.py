@@ -9,6 +9,7 @@ its commit fail, reads again and repeats.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 import time
@@ -22,12 +23,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from safelight.errors import DestinationUnavailable, IntegrityError
 from safelight.release.conform import Rows, in_chunks, with_row_hash
 from safelight.release.faults import lake_faults
-from safelight.release.schemas import AS_OF, TABLES, TableSchema, comment_of
+from safelight.release.schemas import AS_OF, ROW_HASH, TABLES, TableSchema, comment_of
 
 SNAPPY: Final = WriterProperties(compression="SNAPPY")
 CHUNK_ROWS: Final = 100_000
@@ -93,6 +95,16 @@ class Lake:
             except TableNotFoundError:
                 return None
 
+    def described(self, project: str, table: str) -> TableSchema | None:
+        """Return the schema of a stored table as the table itself describes it, or None where there is none."""
+        delta = self.open(project, table)
+        if delta is None:
+            return None
+        stored = pa.schema(delta.schema().to_arrow())
+        key = TABLES[table].key if table in TABLES else stored.names[0]
+        columns = pa.schema([field for field in stored if field.name != ROW_HASH.name])
+        return TableSchema(table, str(delta.metadata().description), key, columns)
+
     def read(self, project: str, table: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows of a table (all in memory). Raises IntegrityError when there is no such table."""
         found = self.open(project, table)
@@ -131,8 +143,6 @@ class Lake:
 
     def digest(self, project: str, table: str) -> tuple[int, str]:
         """Return number of rows and SHA-256 over the sorted row digests: the same however the rows are stored."""
-        import hashlib
-
         hashes = self.read(project, table, ["row_hash"]).column("row_hash").to_numpy()
         ordered = np.sort(hashes.astype("S32"))
         return len(ordered), hashlib.sha256(ordered.tobytes()).hexdigest()
@@ -153,7 +163,12 @@ class Lake:
                     storage_options=dict(self.storage_options),
                 )
                 found = DeltaTable(self.location(project, schema.name), storage_options=dict(self.storage_options))
-        _assert_protocol(found, schema.name)
+            added = _new_columns(found, schema)
+            if added:
+                # Columns only ever come, empty in the rows that are there; the next write fills them.
+                found.alter.add_columns(DeltaSchema.from_arrow(pa.schema(added)).fields)
+                found.update_incremental()
+        assert_protocol(found, schema.name)
         _assert_shape(found, schema)
         return found
 
@@ -197,7 +212,7 @@ def _first_of_each(chunk: pa.Table, key: str, seen: Any) -> tuple[pa.Table, Any,
 
 
 def _merge(delta: DeltaTable, schema: TableSchema, chunk: pa.Table) -> WriteResult:
-    new, changed = _compare(delta, schema, chunk)
+    new, changed = _compare(delta, schema, chunk.select(pa.schema(delta.schema().to_arrow()).names))
     unchanged = chunk.num_rows - new.num_rows - changed.num_rows
     if not new.num_rows and not changed.num_rows:
         return WriteResult(unchanged=unchanged, version=delta.version())
@@ -209,7 +224,8 @@ def _merge(delta: DeltaTable, schema: TableSchema, chunk: pa.Table) -> WriteResu
         (
             delta.merge(
                 source,
-                predicate=f"t.{schema.key} = s.{schema.key}".replace(schema.key, f'"{schema.key}"'),
+                # Quoted: an engine that folds names to lower case would not find SOPInstanceUID.
+                predicate=f't."{schema.key}" = s."{schema.key}"',
                 source_alias="s",
                 target_alias="t",
                 writer_properties=SNAPPY,
@@ -222,7 +238,7 @@ def _merge(delta: DeltaTable, schema: TableSchema, chunk: pa.Table) -> WriteResu
     else:
         write_deltalake(delta, new, mode="append", writer_properties=SNAPPY, commit_properties=commit)
     delta.update_incremental()
-    _assert_protocol(delta, schema.name)
+    assert_protocol(delta, schema.name)
     return WriteResult(new.num_rows, changed.num_rows, unchanged, 0, delta.version())
 
 
@@ -249,7 +265,8 @@ def _compare(delta: DeltaTable, schema: TableSchema, chunk: pa.Table) -> tuple[p
     return chunk.filter(pa.array(~known)), chunk.filter(pa.array(known & differs))
 
 
-def _assert_protocol(delta: DeltaTable, name: str) -> None:
+def assert_protocol(delta: DeltaTable, name: str) -> None:
+    """Raise IntegrityError unless the table is one that every reader of the lake reads."""
     protocol = delta.protocol()
     if (protocol.min_reader_version, protocol.min_writer_version) != (READER, WRITER):
         raise IntegrityError(
@@ -259,14 +276,25 @@ def _assert_protocol(delta: DeltaTable, name: str) -> None:
         )
 
 
+def _new_columns(delta: DeltaTable, schema: TableSchema) -> list[Any]:
+    stored = set(pa.schema(delta.schema().to_arrow()).names)
+    return [field for field in schema.columns if field.name not in stored and field.nullable]
+
+
 def _assert_shape(delta: DeltaTable, schema: TableSchema) -> None:
-    stored = pa.schema(delta.schema().to_arrow())
-    if [(f.name, f.type, f.nullable) for f in stored] != [(f.name, f.type, f.nullable) for f in schema.stored]:
-        odd = sorted({f.name for f in stored} ^ {f.name for f in schema.stored})
+    stored = {field.name: field for field in pa.schema(delta.schema().to_arrow())}
+    wanted = {field.name: field for field in schema.stored}
+    odd = set(stored) ^ set(wanted)
+    odd |= {
+        name
+        for name in set(stored) & set(wanted)
+        if (stored[name].type, stored[name].nullable) != (wanted[name].type, wanted[name].nullable)
+    }
+    if odd:
         raise IntegrityError(
-            f"Table '{schema.name}' in the lake has other columns than now asked for: {', '.join(odd) or 'types differ'}.",
+            f"Table '{schema.name}' in the lake has other columns than now asked for: {', '.join(sorted(odd))}.",
             remedy="The rules changed since it was written: move the table's folder away, then export again.",
         )
-    missing = [f.name for f in stored if not comment_of(f)]
+    missing = [name for name, field in stored.items() if not comment_of(field)]
     if missing or not delta.metadata().description:
         raise IntegrityError(f"Table '{schema.name}' in the lake lost its comments: {', '.join(missing)}.")

@@ -198,7 +198,42 @@ manifest_sha256 | text! | SHA-256 of the manifest file, in hexadecimal.
 manifest | text! | The manifest as JSON, without its list of files.
 """,
     ),
+    _table(
+        "data_dictionary",
+        "What each column of each table means: the comments of the tables, for engines that do not show them.",
+        "column_key",
+        """
+column_key | text! | Key of the row: table and column.
+table_name | text! | Name of the table.
+table_comment | text! | What a row of the table is.
+column_name | text! | Name of the column.
+position | integer! | Place of the column in its table, from 1.
+type | text! | Type of the values.
+always_there | text! | yes where every row has a value.
+is_key | text! | yes for the column that is the table's key.
+column_comment | text! | What the values mean.
+""",
+    ),
 )
+
+
+def describe(table: TableSchema) -> list[dict[str, Any]]:
+    """Return the rows of ``data_dictionary`` for one table. Serverless SQL shows no comments, so they are rows as well."""
+    return [
+        {
+            "column_key": f"{table.name}.{field.name}",
+            "table_name": table.name,
+            "table_comment": table.comment,
+            "column_name": field.name,
+            "position": position,
+            "type": str(field.type),
+            "always_there": "no" if field.nullable else "yes",
+            "is_key": "yes" if field.name == table.key else "no",
+            "column_comment": comment_of(field),
+        }
+        for position, field in enumerate(table.stored, start=1)
+    ]
+
 
 #: Every fixed table by name.
 TABLES: Final[dict[str, TableSchema]] = {table.name: table for table in _FIXED}

@@ -1,0 +1,69 @@
+"""Check a delivery against its manifest: every file is there, unchanged, and none is there besides."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from safelight.errors import IntegrityError
+
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found. Paths are relative to the project's folder and made of pseudonyms."""
+
+    intact: int
+    missing: tuple[str, ...]
+    changed: tuple[str, ...]
+    unlisted: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether the delivery is what the manifests say."""
+        return not (self.missing or self.changed or self.unlisted)
+
+
+def verify_delivery(manifests: Sequence[Mapping[str, Any]], folder: Path, *, destination: str = "") -> Verdict:
+    """Compare a project's folder with the manifests of all its releases. Reads every file once; memory is flat.
+
+    Args:
+        manifests: from ``read_manifest``, of one project.
+        folder: the project's folder at the destination: ``<root>/<project>``.
+        destination: name of the destination in the manifests; empty: all files of the manifests.
+
+    Raises:
+        IntegrityError: manifests of several projects, or a path in them that leaves the folder.
+    """
+    if len({manifest["project"] for manifest in manifests}) > 1:
+        raise IntegrityError("The manifests are of several projects.")
+    listed: dict[str, Mapping[str, Any]] = {}
+    for manifest in manifests:
+        for entry in manifest["files"]:
+            if not destination or destination in entry["destinations"]:
+                listed[entry["path"]] = entry
+    missing, changed, intact = [], [], 0
+    for name, entry in sorted(listed.items()):
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise IntegrityError("A path in the manifest leaves the delivery's folder.")
+        if not path.is_file():
+            missing.append(name)
+        elif path.stat().st_size != entry["size"] or _sha256(path) != entry["sha256"]:
+            changed.append(name)
+        else:
+            intact += 1
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return Verdict(intact, tuple(missing), tuple(changed), tuple(sorted(there - set(listed))))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
