@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
 from prefect import task
 
 from blocks import DicomNode, LocalFolder, StorageNode
@@ -9,21 +12,29 @@ from safelight.archive import Archive, RawCache, StorageReceiver, locate_and_ret
 from tasks.policies import LEASE, RETRYING
 from tasks.stages import by_name, worker_name
 from tasks.throttle import OrchestratorThrottle
-from tasks.wiring import ProjectRun, load_block, now, open_run
+from tasks.wiring import load_block, now, open_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.wiring import ProjectRun
 
 
-def archives_of(run: ProjectRun) -> list[Archive]:
-    """Return the project's archives in order of preference, each behind its own budget."""
-    return [
-        Archive(
-            use.block,
-            node := load_block(DicomNode, use.block),
-            calling_ae_title=node.calling_ae_title,
-            use=use,
-            throttle=OrchestratorThrottle(use.block),
-        )
-        for use in run.project.archives
-    ]
+@contextmanager
+def archives_of(run: ProjectRun) -> Iterator[list[Archive]]:
+    """Yield the project's archives in order of preference, each behind its own budget."""
+    with ExitStack() as budgets:
+        nodes = [(use, load_block(DicomNode, use.block)) for use in run.project.archives]
+        yield [
+            Archive(
+                use.block,
+                node,
+                calling_ae_title=node.calling_ae_title,
+                use=use,
+                throttle=budgets.enter_context(OrchestratorThrottle(use.block)),
+            )
+            for use, node in nodes
+        ]
 
 
 def raw_cache_of(run: ProjectRun) -> RawCache:
@@ -35,8 +46,7 @@ def raw_cache_of(run: ProjectRun) -> RawCache:
 @task(task_run_name="retrieve-studies", **RETRYING)
 def retrieve_studies(project: str, ids: list[int]) -> dict[str, int]:
     """Locate and fetch the studies of these requests. Returns counts by state and reason."""
-    with open_run(project) as run:
-        archives = archives_of(run)
+    with open_run(project) as run, archives_of(run) as archives:
         peers = [archive.peer for archive in archives]
         cache = raw_cache_of(run)
         node = load_block(StorageNode, run.project.site.receiver)

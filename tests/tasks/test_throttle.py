@@ -34,11 +34,11 @@ def change(name: str, **values: object) -> None:
 
 
 def test_a_limit_that_does_not_exist_is_a_stop() -> None:
-    throttle = OrchestratorThrottle("nobody-registered-me", patience_seconds=0)
-    with pytest.raises(ConfigurationError, match="bootstrap"):
-        throttle.operation()
-    with pytest.raises(ConfigurationError, match="bootstrap"), throttle.association():
-        pytest.fail("an association was opened without a limit")
+    with OrchestratorThrottle("nobody-registered-me", patience_seconds=0) as throttle:
+        with pytest.raises(ConfigurationError, match="bootstrap"):
+            throttle.operation()
+        with pytest.raises(ConfigurationError, match="bootstrap"), throttle.association():
+            pytest.fail("an association was opened without a limit")
 
 
 @pytest.mark.parametrize("values", [{"active": False}, {"limit": 0}])
@@ -46,18 +46,19 @@ def test_an_inactive_or_zero_limit_is_a_stop_and_can_be_lifted(values: dict[str,
     name = f"stopped-by-{next(iter(values))}"
     an_archive(name)
     change(operations_limit(name), **values)
-    with pytest.raises(ArchiveClosed, match="manager"):
-        OrchestratorThrottle(name, patience_seconds=0).operation()
-    change(operations_limit(name), active=True, limit=300)
-    OrchestratorThrottle(name, patience_seconds=5).operation()
+    with OrchestratorThrottle(name, patience_seconds=0) as throttle:
+        with pytest.raises(ArchiveClosed, match="manager"):
+            throttle.operation()
+        change(operations_limit(name), active=True, limit=300)
+        throttle.operation()
 
 
 def test_the_rate_holds() -> None:
     an_archive("rated", rate=10)
-    throttle = OrchestratorThrottle("rated")
-    start = time.monotonic()
-    for _ in range(23):
-        throttle.operation()
+    with OrchestratorThrottle("rated") as throttle:
+        start = time.monotonic()
+        for _ in range(23):
+            throttle.operation()
     # 23 operations less the burst of 3 at 10 a second can't take less than 2 s, however fast the machine is.
     assert time.monotonic() - start >= 1.9
 
@@ -67,9 +68,9 @@ def test_no_more_associations_than_allowed_are_in_flight() -> None:
     now, most = 0, 0
     lock = threading.Lock()
 
-    def work() -> None:
+    def work(throttle: OrchestratorThrottle) -> None:
         nonlocal now, most
-        with OrchestratorThrottle("two-at-once").association():
+        with throttle.association():
             with lock:
                 now += 1
                 most = max(most, now)
@@ -77,12 +78,31 @@ def test_no_more_associations_than_allowed_are_in_flight() -> None:
             with lock:
                 now -= 1
 
-    threads = [threading.Thread(target=work) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    # Two throttles stand for two workers: only the orchestrator knows of both.
+    with OrchestratorThrottle("two-at-once") as one, OrchestratorThrottle("two-at-once") as other:
+        threads = [threading.Thread(target=work, args=(throttle,)) for throttle in (one, other) * 3]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert most == 2
+    with get_client(sync_client=True) as client:
+        assert client.read_global_concurrency_limit_by_name(associations_limit("two-at-once")).active_slots == 0
+
+
+def test_a_change_of_the_rate_is_seen_by_who_waits() -> None:
+    an_archive("slow", rate=0.01)
+    with OrchestratorThrottle("slow") as throttle:
+        for _ in range(3):
+            throttle.operation()
+        waiting = threading.Thread(target=throttle.operation)
+        waiting.start()
+        waiting.join(1.5)
+        assert waiting.is_alive()
+        change(operations_limit("slow"), slot_decay_per_second=5000)
+        # Prefect's own waiting call would sleep out the minute that it was told at first.
+        waiting.join(20)
+        assert not waiting.is_alive()
 
 
 def test_registering_again_leaves_what_the_manager_changed() -> None:
