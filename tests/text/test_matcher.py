@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from datetime import date
 
@@ -39,14 +38,14 @@ WRITTEN = {
         "Strachan, Mairéad",
         "strachan",
         "O'Tiernaigh Luczak",
-        "Ó TIERNAIGH–ŁUCZAK",
+        "Ó TIERNAIGH\u2013ŁUCZAK",
         "Tiernaigh",
     ],
     "DOB": ["08/10/1938", "8.10.38", "19381008", "1938-10-08", "8th of October, 1938", "8 Oct 38", "October 8, 1938"],
     "PHONE": ["07700 900520", "07700900520", "+44 7700 900520", "+44 (0)7700-900-520"],
     "POSTCODE": ["CM13 3UY", "cm133uy", "CM13  3UY", "CM13\n3UY"],
     "ADDRESS": ["7 Jubilee Way", "7, JUBILEE WAY", "7\nJubilee Way"],
-    "CLINICIAN_NAME": ["Zubair Grey", "GREY^ZUBAIR", "Dr Grey"],
+    "CLINICIAN_NAME": ["Zubair Grey", "GREY^ZUBAIR"],
 }
 CASES = [(label, written) for label, forms in WRITTEN.items() for written in forms]
 
@@ -77,6 +76,15 @@ def test_everyday_words_are_names_only_in_full_or_behind_a_title() -> None:
         assert [span.label for span in matcher.find(text)] == ["PATIENT_NAME"], text
 
 
+def test_a_title_is_no_part_of_the_name() -> None:
+    text = "Seen by Dr Grey and Miss Strachan"
+    spans = IdentifierMatcher([PATIENT]).find(text)
+    assert [(span.label, text[span.start : span.end]) for span in spans] == [
+        ("CLINICIAN_NAME", "Grey"),
+        ("PATIENT_NAME", "Strachan"),
+    ]
+
+
 def test_nothing_known_finds_nothing() -> None:
     matcher = IdentifierMatcher([KnownIdentifiers()])
     assert matcher.find("Anything at all 12345678") == []
@@ -84,9 +92,9 @@ def test_nothing_known_finds_nothing() -> None:
 
 
 def test_random_bytes_give_no_hit() -> None:
-    data = random.Random(20260101).randbytes(2_000_000)  # noqa: S311  not for secrets
+    data = random.Random(20260101).randbytes(2_000_000)
     assert IdentifierMatcher([PATIENT]).find_bytes(data) == []
-    assert IdentifierMatcher([PATIENT]).find_bytes(data + "9992588969".encode("utf-16-le") + os.urandom(0)) == ["NHS_NO"]
+    assert IdentifierMatcher([PATIENT]).find_bytes(data + "9992588969".encode("utf-16-le")) == ["NHS_NO"]
 
 
 def test_no_value_is_shown() -> None:

@@ -24,7 +24,15 @@ from safelight.text.markup import View, view
 from safelight.text.ner import load_models
 from safelight.text.placeholders import Placeholders
 from safelight.text.places import Places
-from safelight.text.recognisers import LANGUAGE, Artifacts, Engine, known_recognizer, standing_recognizers
+from safelight.text.recognisers import (
+    LANGUAGE,
+    Artifacts,
+    Engine,
+    ModelRecognizer,
+    NoContext,
+    known_recognizer,
+    standing_recognizers,
+)
 from safelight.text.span import Span, without_overlaps
 from safelight.text.staff import Staff
 from safelight.text.sweep import find_again
@@ -67,12 +75,18 @@ class TextDeidentifier:
         self._lexicon = standard_lexicon().with_site(site.values("words"), site.values("phrases"))
         self._models = load_models(ner)
         self._max_characters = max_characters
-        self._engine = Engine(self._lexicon, self._models)
+        self._engine = Engine(self._lexicon)
+        self._asked = ModelRecognizer(self._models)
         registry = RecognizerRegistry(
             recognizers=standing_recognizers(site, Places(site), Staff(site, self._lexicon.vocabulary)),
             supported_languages=[LANGUAGE],
         )
-        self._analyzer = AnalyzerEngine(registry=registry, nlp_engine=self._engine, supported_languages=[LANGUAGE])
+        self._analyzer = AnalyzerEngine(
+            registry=registry,
+            nlp_engine=self._engine,
+            supported_languages=[LANGUAGE],
+            context_aware_enhancer=NoContext(),
+        )
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of everything that decides the output: rules, lists, site and models."""
@@ -137,8 +151,9 @@ class TextDeidentifier:
             Span(r.start, r.end, r.entity_type, (r.recognition_metadata or {}).get("source", "presidio"), r.score)
             for r in results
         ]
-        again = list(find_again(document, found))
-        return [*found, *again, *find_again(document, [*found, *again])]
+        found += find_again(document, found)
+        found += self._asked.suggest(document, found)
+        return [*found, *find_again(document, found)]
 
     @staticmethod
     def _left(person: KnownPerson, clean: str, kept: set[str], lexicon: Lexicon) -> bool:

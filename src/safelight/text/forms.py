@@ -19,7 +19,8 @@ MONTHS: Final = (
 _GAP: Final = r"[\s.\-/()]{0,2}"
 #: Between the parts of one name: a blank or line end, HL7's caret, a hyphen or an apostrophe.
 NAME_GAP: Final = r"[\s\-'^.]{1,3}"
-_NO_LETTER_BEFORE: Final = r"(?<![^\W_])"
+#: Every pattern of a whole word begins with this.
+WORD_START: Final = r"(?<![^\W_])"
 _NO_LETTER_AFTER: Final = r"(?![^\W_])"
 TITLES: Final = r"(?:mr|mrs|ms|miss|mx|master|dr|prof|professor|sir|dame|lady|lord|rev|sister|nurse|baby|pt|patient)\.?"
 
@@ -29,7 +30,7 @@ _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa",
 
 def whole(pattern: str) -> str:
     """Return the pattern bounded so that it is not part of a longer word or number."""
-    return f"{_NO_LETTER_BEFORE}(?:{pattern}){_NO_LETTER_AFTER}"
+    return f"{WORD_START}(?:{pattern}){_NO_LETTER_AFTER}"
 
 
 def words_of(value: str) -> list[str]:
@@ -62,7 +63,7 @@ def number(value: str) -> str | None:
     if len(stripped) < 4:
         stripped = characters
     body = _GAP.join(re.escape(c) for c in stripped) if len(stripped) >= 6 else re.escape(stripped)
-    return rf"(?<![^\W_]){'0*' if stripped[0].isdigit() else ''}{body}(?![^\W_])"
+    return rf"{WORD_START}{'0*' if stripped[0].isdigit() else ''}{body}(?![^\W_])"
 
 
 def number_core(value: str) -> str | None:

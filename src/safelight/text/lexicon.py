@@ -70,7 +70,8 @@ class Lexicon:
 
     @cached_property
     def _phrases(self) -> re.Pattern[str]:
-        return re.compile("|".join(f"(?:{line})" for line in self.phrase_lines) or r"(?!)")
+        lines = "|".join(f"(?:{line})" for line in self.phrase_lines) or "(?!)"
+        return re.compile(rf"(?<![^\W_])(?:{lines})(?![^\W_])")
 
     @cached_property
     def head(self) -> re.Pattern[str]:
@@ -188,7 +189,7 @@ def standard_lexicon() -> Lexicon:
         clinical=frozenset(clinical),
         given=read_words("given.txt.gz"),
         surnames={name: rank for rank, name in enumerate(read_ranked("surnames.txt.gz"))},
-        phrase_lines=tuple(rf"(?<![^\W_]){line}(?![^\W_])" for line in read_lines("phrases.txt")),
+        phrase_lines=tuple(read_lines("phrases.txt")),
         eponyms=frozenset(word for line in read_lines("eponyms.txt") for word in line.split()),
         heads=tuple(word for line in read_lines("heads.txt") for word in line.split()),
     )

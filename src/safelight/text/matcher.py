@@ -17,7 +17,7 @@ from safelight.text.span import Span
 from safelight.text.vocabulary import Vocabulary, standard_vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from safelight.model import KnownIdentifiers
 
@@ -63,8 +63,7 @@ class IdentifierMatcher:
                 patterns.setdefault(label, {})[pattern] = None
                 needles.update(dict.fromkeys(_needles(words)))
         self._needles = [needle for needle in needles if not any(other != needle and other in needle for other in needles)]
-        alternatives = [f"(?P<{label}>{'|'.join(forms_)})" for label, forms_ in patterns.items()]
-        self._pattern = re.compile("|".join(alternatives)) if alternatives else None
+        self._pattern = _together(patterns) if patterns else None
 
     def _forms(self, known: KnownIdentifiers) -> Iterator[tuple[str, str, str]]:
         """Yield label, pattern, and a text without which the pattern can't match."""
@@ -136,7 +135,8 @@ class IdentifierMatcher:
             title = _TITLE.match(folded.text, match.start())
             start = title.end() if title and title.end() < match.end() else match.start()
             source = "known:titled" if start > match.start() else "known"
-            spans.append(Span(*folded.original(start, match.end()), match.lastgroup or "", source))
+            label = (match.lastgroup or "").rstrip("_")
+            spans.append(Span(*folded.original(start, match.end()), label, source))
         return spans
 
     def find_bytes(self, data: bytes) -> list[str]:
@@ -149,6 +149,25 @@ class IdentifierMatcher:
         if not any(needle in compact for needle in self._needles):
             return []
         return sorted({span.label for view in _views(data) for span in self.find(view)})
+
+
+def _together(patterns: Mapping[str, Iterable[str]]) -> re.Pattern[str]:
+    """Return one pattern whose groups are the labels. What begins at a word's start is tried only there, to save time."""
+    at_start: list[str] = []
+    elsewhere: list[str] = []
+    for label, forms_ in patterns.items():
+        starting = [form[len(forms.WORD_START) :] for form in forms_ if _starts_word(form)]
+        others = [form for form in forms_ if not _starts_word(form)]
+        if starting:
+            at_start.append(f"(?P<{label}>{'|'.join(starting)})")
+        if others:
+            elsewhere.append(f"(?P<{label}_>{'|'.join(others)})")
+    groups = [f"{forms.WORD_START}(?:{'|'.join(at_start)})"] if at_start else []
+    return re.compile("|".join([*groups, *elsewhere]))
+
+
+def _starts_word(form: str) -> bool:
+    return form.startswith(forms.WORD_START)
 
 
 def _needles(value: str) -> Iterator[bytes]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from presidio_analyzer import EntityRecognizer, RecognizerResult
+from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
+from safelight.text.document import Document
 from safelight.text.formats import SiteFormats, find_formats
 from safelight.text.layout import find_laid_out
+from safelight.text.naming import STOP
 from safelight.text.people import find_people
 from safelight.text.span import LABELS, Span
 from safelight.text.sweep import find_foreign, find_pairs
@@ -20,7 +23,7 @@ from safelight.text.sweep import find_foreign, find_pairs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from safelight.text.document import Document
+    from safelight.text.document import Word
     from safelight.text.known import KnownPerson
     from safelight.text.lexicon import Lexicon
     from safelight.text.ner import NerModel
@@ -32,28 +35,36 @@ LANGUAGE: Final = "en"
 
 
 class Artifacts(NlpArtifacts):  # type: ignore[misc]
-    """A document, and what language models found in it."""
+    """A document, in the place where Presidio keeps what a language model made of a text."""
 
-    def __init__(self, document: Document, suggestions: Sequence[tuple[int, int, str]]) -> None:
+    def __init__(self, document: Document) -> None:
         super().__init__([], None, [], [], None, LANGUAGE)
         self.document = document
-        self.suggestions = suggestions
+
+
+class NoContext(ContextAwareEnhancer):  # type: ignore[misc]
+    """Leaves scores alone: our rules look at their context themselves, and Presidio's way copies every result."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 0.0, 0, 0)
+
+    def enhance_using_context(self, text: str, raw_results: list[Any], *_: object, **__: object) -> list[Any]:  # noqa: ARG002
+        """Return the results."""
+        return raw_results
 
 
 class Engine(NlpEngine):  # type: ignore[misc]
-    """Presidio's place for a language model: builds the document and asks the models.
+    """Presidio's place for a language model: builds the document. The models are asked later, and seldom.
 
     Args:
         lexicon: which words are words.
-        models: asked in turn; none: rules only.
     """
 
-    def __init__(self, lexicon: Lexicon, models: Sequence[NerModel]) -> None:
+    def __init__(self, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
-        self._models = models
 
     def load(self) -> None:
-        """Do nothing: the models are loaded when they are made."""
+        """Do nothing."""
 
     def is_loaded(self) -> bool:
         """Return True."""
@@ -61,10 +72,7 @@ class Engine(NlpEngine):  # type: ignore[misc]
 
     def process_text(self, text: str, language: str) -> Artifacts:  # noqa: ARG002
         """Return the document of a text."""
-        from safelight.text.document import Document
-
-        document = Document(text, self._lexicon)
-        return Artifacts(document, [span for model in self._models for span in model.find(_true_case(document))])
+        return Artifacts(Document(text, self._lexicon))
 
     def process_batch(
         self,
@@ -130,37 +138,61 @@ class RuleRecognizer(EntityRecognizer):  # type: ignore[misc]
 
 
 class ModelRecognizer(RuleRecognizer):
-    """What language models suggest, where the rules agree that it may be a name."""
+    """What language models take for names, where a word of it may be one. Asked only about texts in which that is open.
 
-    def __init__(self) -> None:
+    A model alone eats findings (it takes eponyms and abbreviations for people and places), and where the rules have decided
+    on every word that may be a name it can add nothing; then its time, most of a text's, is saved.
+
+    Args:
+        models: asked in turn; none: nothing is found.
+    """
+
+    def __init__(self, models: Sequence[NerModel]) -> None:
         super().__init__("language model", lambda _: ())
+        self._models = models
 
-    def analyze(self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts) -> list[Any]:  # noqa: ARG002
-        """Return the suggestions that survive."""
-        document = nlp_artifacts.document
+    def suggest(self, document: Document, found: Sequence[Span]) -> list[Span]:
+        """Return the names among the words that no rule covers."""
+        if not self._models:
+            return []
+        covered = {index for span in found for index in range(span.start, span.end)}
+        open_words = [word for word in document.words if word.start not in covered and _may_be_name(document, word)]
+        if not open_words:
+            return []
+        text = _true_case(document)
+        suggested = [(start, end, label) for model in self._models for start, end, label in model.find(text)]
         return [
-            RecognizerResult(label, first, last, 0.5, recognition_metadata={"source": "model"})
-            for start, end, label in nlp_artifacts.suggestions
-            for first, last in _believed(document, start, end, label)
+            Span(word.start, word.end, label, "model", 0.5)
+            for word in open_words
+            for start, end, label in suggested
+            if start <= word.start and word.end <= end and _is_believed(document, word, label)
         ]
 
 
-def _believed(document: Document, start: int, end: int, label: str) -> Iterator[tuple[int, int]]:
-    """Yield the part of a suggestion to believe: from its first to its last word that is no word of English or medicine."""
+def _may_be_name(document: Document, word: Word) -> bool:
+    """Tell whether a model may be believed that a word is a name."""
     lexicon = document.lexicon
-    foreign = [
-        word
-        for word in document.words_between(start, end)
-        if word.length > 2
-        and (lexicon.is_foreign(word.low) if label == "CLINICIAN_NAME" else not lexicon.is_word(word.low))
-        and not lexicon.is_eponym(word.low)
-        and (not word.upper or document.all_upper or lexicon.is_name(word.low))
-        and (word.capital or document.caseless)
-        and not document.is_protected(word.start, word.end)
-        and not lexicon.head.match(document.low, word.end)
-    ]
-    if foreign and (label == "CLINICIAN_NAME" or any(lexicon.is_name(word.low) for word in foreign)):
-        yield foreign[0].start, foreign[-1].end
+    if word.length < 3 or not (word.capital or document.caseless) or document.is_protected(word.start, word.end):
+        return False
+    if lexicon.is_eponym(word.low) or word.low in STOP or lexicon.head.match(document.low, word.end):
+        return False
+    if word.upper and not document.all_upper and not lexicon.is_name(word.low):
+        return False
+    return lexicon.is_foreign(word.low) or _is_everyday_name(document, word)
+
+
+def _is_everyday_name(document: Document, word: Word) -> bool:
+    """Tell whether an everyday word has a capital that only a name explains: ``her son Max``."""
+    if document.caseless or word.upper or document.starts_sentence(word):
+        return False
+    lexicon = document.lexicon
+    return not lexicon.is_clinical(word.low) and (lexicon.is_given(word.low) or lexicon.is_surname(word.low, 5_000))
+
+
+def _is_believed(document: Document, word: Word, label: str) -> bool:
+    if label == "CLINICIAN_NAME":
+        return True
+    return not document.lexicon.is_word(word.low) and document.lexicon.is_name(word.low)
 
 
 def known_recognizer(person: KnownPerson) -> RuleRecognizer:
@@ -179,5 +211,4 @@ def standing_recognizers(site: Site, places: Places, staff: Staff) -> list[RuleR
         RuleRecognizer("places", places.find),
         RuleRecognizer("foreign words", find_foreign),
         RuleRecognizer("name pairs", find_pairs),
-        ModelRecognizer(),
     ]
