@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 import yaml
 
+from safelight.dicom.burned_in import STANDARD_RULES
 from safelight.dicom.lint import check_types
 from safelight.dicom.rules import DicomRules, RulesBuilder
 from safelight.errors import ConfigurationError
@@ -145,7 +146,7 @@ class Places:
 
     def load_rules(self, name: str, file: YamlFile) -> YamlFile:
         """Load a burned-in rule file that a profile names."""
-        path = self.find(f"burned-in/{name}")
+        path = STANDARD_RULES if name == "standard" else self.find(f"burned-in/{name}")
         if path is None:
             file.refuse("There is no burned-in rule file of that name.", at=("dicom", "pixels", "rules"))
         return load_yaml(path)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from pydicom.datadict import keyword_dict
 
 from safelight.yamlfile import Key, YamlFile
 
+#: The rules that every profile starts from.
+STANDARD_RULES: Final = Path(__file__).with_name("standard") / "burned-in.yaml"
 #: Elements that a rule may look at. All stand at the top level.
 WATCHED: Final = frozenset(
     {
