@@ -247,10 +247,20 @@ class LinkDatabase:
         with self._write() as connection:
             moves.give_back(connection, ids, worker=worker, now=self._clock())
 
-    def retry_later(self, request_id: int, *, worker: str, reason: Reason, not_before: datetime) -> None:
-        """Give a request back in its state, one attempt later, not to be claimed before a time."""
+    def retry_later(
+        self, request_id: int, *, worker: str, reason: Reason, not_before: datetime, counts: bool = True
+    ) -> None:
+        """Give a request back in its state, not to be claimed before a time; one attempt later, unless it ``counts`` not."""
         with self._write() as connection:
-            moves.retry_later(connection, request_id, worker=worker, reason=reason, not_before=not_before, now=self._clock())
+            moves.retry_later(
+                connection,
+                request_id,
+                worker=worker,
+                reason=reason,
+                not_before=not_before,
+                now=self._clock(),
+                counts=counts,
+            )
 
     def requeue(
         self,

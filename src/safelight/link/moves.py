@@ -169,14 +169,22 @@ def _write(
 
 
 def retry_later(
-    connection: Connection, request_id: int, *, worker: str, reason: Reason, not_before: datetime, now: datetime
+    connection: Connection,
+    request_id: int,
+    *,
+    worker: str,
+    reason: Reason,
+    not_before: datetime,
+    now: datetime,
+    counts: bool = True,
 ) -> None:
-    """Give a request back in its state, one attempt later, not to be taken before a time."""
+    """Give a request back in its state, not to be taken before a time; one attempt later, if it ``counts``."""
     row = _held(connection, request_id, worker)
+    attempts = row.attempts + int(counts)
     connection.execute(
         update(_T)
         .where(_T.c.id == row.id)
-        .values(attempts=row.attempts + 1, reason=reason.value, not_before=not_before, updated_at=now, **_NO_LEASE)
+        .values(attempts=attempts, reason=reason.value, not_before=not_before, updated_at=now, **_NO_LEASE)
     )
     connection.execute(
         insert(schema.transition).values(
@@ -184,7 +192,7 @@ def retry_later(
             from_state=row.state,
             to_state=row.state,
             reason=reason.value,
-            attempt=row.attempts + 1,
+            attempt=attempts,
             worker=worker,
             at=now,
         )
