@@ -90,6 +90,14 @@ def ingest(
     database.put_patients(delivery.info.project, allowed)
     added = database.add_requests(extract, requests, pseudonymizer=pseudonymizer, opted_out=excluded)
     database.record_set_asides(extract, delivery.set_aside)
+    if opt_out is not None:
+        database.record_opt_out_check(
+            extract,
+            answer_sha256=opt_out.sha256,
+            answered_at=opt_out.answered_at,
+            allowed=len(wanted) - len(excluded),
+            excluded=len(excluded),
+        )
     aside = Counter(row.reason.value for row in delivery.set_aside)
     return IngestReport(
         rows=len(requests) + len(delivery.set_aside),
