@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+from pynetdicom import _config, dimse_messages
 
 from tests.services.azurite import Azurite
 from tests.services.certificates import Authority
@@ -26,6 +27,33 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"skipped, and nothing may be: {report.longrepr}"
     return report
+
+
+@contextmanager
+def _pynetdicom_as_it_was() -> Iterator[None]:
+    places = (
+        (_config, "UNRESTRICTED_STORAGE_SERVICE"),
+        (_config, "STORE_RECV_CHUNKED_DATASET"),
+        (dimse_messages, "NamedTemporaryFile"),
+    )
+    before = [getattr(module, name) for module, name in places]
+    yield
+    for (module, name), value in zip(places, before, strict=True):
+        setattr(module, name, value)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _pynetdicom_between_modules() -> Iterator[None]:
+    """Undo how our receiver sets pynetdicom up for the whole process, so that no other peer in it receives that way."""
+    with _pynetdicom_as_it_was():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _pynetdicom_between_tests() -> Iterator[None]:
+    """The same after each test; what a module has started goes on as it was."""
+    with _pynetdicom_as_it_was():
+        yield
 
 
 @pytest.fixture(scope="session")
