@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import evt
 from pynetdicom.pdu import A_ABORT_RQ
 
-from safelight.archive import library
+from safelight.archive import checkpoint, library
 from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable
 from safelight.model import DicomPeer
 
@@ -114,6 +114,7 @@ class Session:
 
     def _opened(self, event: evt.Event) -> None:
         self._connected = True
+        checkpoint.install(event)
         library.without_delay(event)
 
     def _received(self, event: evt.Event) -> None:
