@@ -28,6 +28,7 @@ from pynetdicom.sop_class import (
 )
 
 from deployments.demo_hospital.index import LEVELS, UNIQUE_KEYS, Held, Index
+from safelight.archive import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,7 +85,7 @@ class _Entity(AE):  # type: ignore[misc]  # pynetdicom's types are not followed
     """An application entity that sends files, not data sets."""
 
     def associate(self, *arguments: Any, **settings: Any) -> _FileSender:  # noqa: ANN401  pynetdicom's own
-        handlers = [(evt.EVT_CONN_OPEN, _send_at_once)]
+        handlers = [(evt.EVT_CONN_OPEN, _prepare)]
         return _FileSender(super().associate(*arguments, evt_handlers=handlers, max_pdu=PDU_BYTES, **settings))
 
 
@@ -139,7 +140,7 @@ class ArchiveServer:
         """Start to listen."""
         quieten()
         handlers = [
-            (evt.EVT_CONN_OPEN, _send_at_once),
+            (evt.EVT_CONN_OPEN, _prepare),
             (evt.EVT_C_ECHO, lambda _event: 0x0000),
             (evt.EVT_C_FIND, self._find),
             (evt.EVT_C_MOVE, self._move),
@@ -216,6 +217,10 @@ def quieten() -> None:
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 
-def _send_at_once(event: evt.Event) -> None:
-    """Switch Nagle's algorithm off: it delays each short answer by 40 ms."""
+def _prepare(event: evt.Event) -> None:
+    """Make a new connection answer at once, and lose no answer.
+
+    Nagle's algorithm delays each short answer by 40 ms, so it is switched off.
+    """
+    checkpoint.install(event)
     event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -34,6 +35,7 @@ from deployments.demo_hospital.population import (
 )
 from deployments.demo_hospital.record import write_csv, write_record
 from deployments.demo_hospital.serving import running
+from safelight.errors import StorageFull, StorageUnwritable
 from safelight.model import Reason, RequestState
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 #: Raised whenever the same seed and day give other files than before.
-VERSION: Final = 2
+VERSION: Final = 3
 PRIMARY_AE: Final = "DEMOPACS"
 SECONDARY_AE: Final = "DEMOVNA"
 PROJECT: Final = "demo-hospital"
@@ -203,7 +205,26 @@ def build_hospital(folder: Path, *, seed: int, today: date, scale: float = 1.0) 
         seed: what everything is drawn from.
         today: all dates lie before this day.
         scale: shrinks the generated images, for quick tests.
+
+    Raises:
+        StorageFull: the disk has too little room.
+        StorageUnwritable: the folder can't be written.
     """
+    try:
+        return _built(folder, seed=seed, today=today, scale=scale)
+    except OSError as error:
+        # pydicom raises the error anew with the element's name, and only its context keeps the number.
+        numbers = {error.errno, getattr(error.__context__, "errno", None)}
+        if numbers & {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise StorageFull(
+                "The disk has no room for the demo hospital.", remedy="Free 1 GB, or choose another folder."
+            ) from None
+        raise StorageUnwritable(
+            f"The demo hospital's folder can't be written ({type(error).__name__}).", remedy="Check its path and owner."
+        ) from None
+
+
+def _built(folder: Path, *, seed: int, today: date, scale: float) -> Hospital:
     marker = folder / _MARKER
     wanted = {"version": VERSION, "seed": seed, "scale": scale}
     if marker.is_file():

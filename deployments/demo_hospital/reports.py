@@ -101,9 +101,10 @@ def _letter(study: Study, rng: random.Random) -> str:
 def _terse(study: Study, rng: random.Random) -> str:
     patient = study.patient
     known = f" (known as {patient.preferred})" if patient.preferred else ""
+    age = (study.day - patient.dob).days * 4 // 1461
     return (
         f"Re {patient.spoken}{known} {_written(patient.dob, rng)} {patient.nhs_number}\n"
-        f"{rng.choice(_DETAILS[study.modality])}\n"
+        f"{age} year old {'woman' if patient.sex == 'F' else 'man'}. {rng.choice(_DETAILS[study.modality])}\n"
         f"{rng.choice(_FINDINGS[study.modality])}\n"
         f"{_comparison(study, rng)}\n"
         f"{rng.choice(_CONCLUSIONS)}\n"

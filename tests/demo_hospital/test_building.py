@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from deployments.demo_hospital import Hospital, build_hospital
 from deployments.demo_hospital.images import CHEST_COLUMNS, CHEST_ROWS, chest, draw_text
 from deployments.demo_hospital.population import PATIENTS
+from safelight.errors import StorageUnwritable
 from safelight.model import OUTCOMES, KnownIdentifiers, RequestState
 from safelight.pseudonym import is_valid_uid
 from tests.demo_hospital.conftest import DAY, SCALE, SEED
@@ -158,6 +161,30 @@ def test_a_chest_radiograph_has_realistic_size() -> None:
     assert pixels.dtype.itemsize == 2
     assert pixels.max() < 4096, "12 bits"
     assert pixels.std() > 300, "anatomy, not a grey field"
+
+
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageUnwritable, match="can't be written"):
+        build_hospital(tmp_path / "file" / "hospital", seed=1, today=DAY, scale=SCALE)
+
+
+def test_a_full_disk_is_reported_and_the_build_done_again_later(hospital: Hospital, tmp_path: Path) -> None:
+    script = (
+        "import resource, sys; from datetime import date; from pathlib import Path\n"
+        "from deployments.demo_hospital import build_hospital\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        f"build_hospital(Path(sys.argv[1]), seed={SEED}, today=date.fromisoformat('{DAY}'), scale={SCALE})\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert "StorageFull: The disk has no room for the demo hospital." in done.stderr
+    assert not (tmp_path / "hospital.json").exists()
+
+    again = build_hospital(tmp_path, seed=SEED, today=DAY, scale=SCALE)
+    assert fingerprints(again.folder) == fingerprints(hospital.folder)
 
 
 @pytest.mark.parametrize("character", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/-")

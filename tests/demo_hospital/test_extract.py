@@ -159,6 +159,7 @@ def test_reports_differ_in_style(hospital: Hospital) -> None:
     assert len(set(texts)) == len(texts)
     assert any(text == text.upper() for text in texts)
     assert any("\\.br\\" in text for text in texts)
+    assert any(" year old " in text for text in texts)
     assert any("NHS No: 999 " in text for text in texts)
     eponyms = ("Kerley", "Circle of Willis", "Murphy", "Meckel", "Crohn", "Swan-Ganz", "Paget", "Hodgkin")
     assert sum(any(eponym in text for text in texts) for eponym in eponyms) >= 6, "words that must survive"
