@@ -151,11 +151,16 @@ class DicomPeer(Protocol):
     """A DICOM application entity that can be reached (PS3.8)."""
 
     @property
-    def ae_title(self) -> str: ...
+    def ae_title(self) -> str:
+        """Application entity title: at most 16 characters."""
+
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """Name or address."""
+
     @property
-    def port(self) -> int: ...
+    def port(self) -> int:
+        """TCP port."""
 
 
 @dataclass(frozen=True)

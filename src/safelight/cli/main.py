@@ -20,7 +20,9 @@ SET_ASIDE: Final = 1
 WRONG_USE: Final = 2
 TRY_AGAIN: Final = 3
 MODULES: Final = sorted(
-    info.name for info in pkgutil.iter_modules(safelight.cli.__path__) if info.name != "main" and not info.name.startswith("_")
+    info.name
+    for info in pkgutil.iter_modules(safelight.cli.__path__)
+    if info.name != "main" and not info.name.startswith("_")
 )
 
 
