@@ -21,6 +21,7 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from safelight.errors import ArchiveClosed, ConfigurationError, TransientError
 from tasks.policies import associations_limit, operations_limit
@@ -43,6 +44,8 @@ LEASE_SECONDS: Final = 60.0
 FIRST_PAUSE_SECONDS: Final = 0.05
 TURN_SECONDS: Final = 1.0
 _LOCKED: Final = 423
+_BUSY: Final = 503
+_ATTEMPTS: Final = 10
 T = TypeVar("T")
 
 
@@ -70,20 +73,20 @@ class OrchestratorThrottle:
         self._operations = operations_limit(archive_block)
         self._associations = associations_limit(archive_block)
         self._patience = patience_seconds
-        self._client: Any = get_client(sync_client=True)
+        self._client = _Client()
         self._seen: dict[str, tuple[float, GlobalConcurrencyLimitResponse]] = {}
         self._taking = threading.Lock()
         self._left, self._taken_at = 0, 0.0
         self._places = _Places(self._client)
 
     def __enter__(self) -> Self:
-        self._client.__enter__()
+        self._client.open()
         self._places.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._places.stop()
-        self._client.__exit__(None, None, None)
+        self._client.close()
 
     def operation(self) -> None:
         """Wait until one operation may be sent. Raises ArchiveClosed, ConfigurationError, TransientError."""
@@ -93,7 +96,7 @@ class OrchestratorThrottle:
                 def take(limit: GlobalConcurrencyLimitResponse) -> int:
                     bundle = self._bundle(limit)
                     slots = bundle * SLOTS_AN_OPERATION
-                    self._client.increment_concurrency_slots([self._operations], slots, "rate_limit")
+                    self._client.call("increment_concurrency_slots", [self._operations], slots, "rate_limit")
                     return bundle
 
                 self._left = self._wait(self._operations, take)
@@ -105,8 +108,8 @@ class OrchestratorThrottle:
         """Hold one association's place. Raises ArchiveClosed, ConfigurationError, TransientError."""
 
         def take(limit: GlobalConcurrencyLimitResponse) -> UUID:  # noqa: ARG001
-            answer = self._client.increment_concurrency_slots_with_lease(
-                [self._associations], 1, "concurrency", LEASE_SECONDS
+            answer = self._client.call(
+                "increment_concurrency_slots_with_lease", [self._associations], 1, "concurrency", LEASE_SECONDS
             )
             return self._places.lease(answer.json())
 
@@ -149,7 +152,7 @@ class OrchestratorThrottle:
         if name in self._seen and now - self._seen[name][0] < 2 * TURN_SECONDS:
             return self._seen[name][1]
         try:
-            limit: GlobalConcurrencyLimitResponse = self._client.read_global_concurrency_limit_by_name(name)
+            limit: GlobalConcurrencyLimitResponse = self._client.call("read_global_concurrency_limit_by_name", name)
         except ObjectNotFound:
             raise ConfigurationError(
                 f"There is no global concurrency limit '{name}', so nothing may be sent to the archive.",
@@ -166,10 +169,40 @@ class OrchestratorThrottle:
         return limit
 
 
+class _Client:
+    """Prefect's client, one call at a time.
+
+    A server on SQLite answers 503 to some of the calls that come together, and the client's own retry then waits for
+    2, 4, 8 ... seconds; we ask again at once, ten times in about three seconds.
+    """
+
+    _calling = threading.Lock()
+
+    def __init__(self) -> None:
+        self._client = get_client(sync_client=True)
+
+    def open(self) -> None:
+        self._client.__enter__()
+
+    def close(self) -> None:
+        self._client.__exit__(None, None, None)
+
+    def call(self, method: str, *arguments: Any) -> Any:  # noqa: ANN401  as the method says
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._calling, temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+                    return getattr(self._client, method)(*arguments)
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != _BUSY or attempt == _ATTEMPTS - 1:
+                    raise
+            time.sleep(FIRST_PAUSE_SECONDS * (attempt + 1))
+        raise AssertionError
+
+
 class _Places:
     """Leases of associations' places: renewed while they are held, reused while they are fresh, given back."""
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401  Prefect's client has no public type for both its kinds
+    def __init__(self, client: _Client) -> None:
         self._client = client
         self._lock = threading.Lock()
         self._held: dict[UUID, float] = {}
@@ -213,7 +246,7 @@ class _Places:
         with self._lock:
             self._held.pop(lease, None)
         try:
-            self._client.release_concurrency_slots_with_lease(lease)
+            self._client.call("release_concurrency_slots_with_lease", lease)
         except httpx.HTTPError:
             return  # it runs out by itself
 
@@ -229,7 +262,7 @@ class _Places:
                 renewed = time.monotonic()
                 for lease in list(self._held):
                     try:
-                        self._client.renew_concurrency_lease(lease, LEASE_SECONDS)
+                        self._client.call("renew_concurrency_lease", lease, LEASE_SECONDS)
                     except httpx.HTTPError:
                         continue  # tried again in a third of the lease
 
