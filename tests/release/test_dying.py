@@ -26,7 +26,7 @@ def test_killed_after_every_step_it_ends_the_same(tmp_path: Path) -> None:
     undisturbed, *killed, survivor = json.loads(done.stdout)
     assert undisturbed["status"] == survivor["status"] == 0
     assert undisturbed["stand"]["states"] == {"exported": 2, "requested": 1}
-    assert len(killed) > 20
+    assert len(killed) >= 15
     for step in killed:
         assert step["status"] == -9, (step["at"], done.stderr[-3000:])
         assert step["again"] == 0, (step["at"], done.stderr[-3000:])

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from safelight.errors import StorageUnwritable
+from safelight.errors import DestinationRefused, DestinationUnavailable, IntegrityError, StorageUnwritable
 from safelight.model import Reason, RequestState
 from safelight.release.batch import export_project
+from safelight.release.destination import OutputFile, SendResult
 from safelight.release.dicomweb import DicomwebDestination
 from safelight.release.folder import FolderDestination
 from safelight.release.lake import Lake
 from safelight.release.manifest import read_manifest
+from safelight.release.schemas import TABLES, TableSchema
 from tests.release.hospital import CANARY, LEASE, NOW, PROJECT, PSEUDONYMIZER, Hospital, tree
 from tests.services.orthanc import Orthanc
 
 
 def versions(lake: Lake, *tables: str) -> dict[str, int]:
-    names = ("image_occurrence", "dicom_instance", "request_outcome", "release", "note", *tables)
+    names = (*TABLES, *tables)
     return {name: found.version() for name in names if (found := lake.open(PROJECT, name))}
 
 
@@ -178,3 +182,94 @@ def test_requests_that_a_killed_export_holds_are_waited_for(hospital: Hospital, 
     result = export_project(hospital.export(lake, [FolderDestination(tmp_path / "dicom")], sleep=sleep))
     assert dict(result.counts.moved) == {"exported": 1}
     assert len(slept) == 3
+
+
+def test_a_server_that_goes_away_leaves_everything_to_be_sent_later(
+    start_orthanc: Callable[..., Orthanc], hospital: Hospital, lake: Lake, tmp_path: Path
+) -> None:
+    orthanc = start_orthanc(tmp_path / "orthanc")
+
+    class Leaving(DicomwebDestination):
+        """The server is there when it is asked, and gone when it is sent to."""
+
+        def check(self, project: str) -> None:
+            super().check(project)
+            orthanc.kill()
+
+    login = (orthanc.username, orthanc.password)
+    hospital.verify([1, 2])
+    folder = FolderDestination(tmp_path / "dicom")
+    with pytest.raises(DestinationUnavailable):
+        export_project(hospital.export(lake, [folder, Leaving(orthanc.dicomweb_url, login, attempts=2, wait=(0.01, 0.02))]))
+    assert hospital.states() == {"verified": 2}
+    assert hospital.database.leased(PROJECT, [RequestState.VERIFIED]) == 0
+    assert lake.read(PROJECT, "dicom_instance").num_rows == lake.read(PROJECT, "release").num_rows == 0
+    orthanc.start()
+    result = export_project(hospital.export(lake, [folder, DicomwebDestination(orthanc.dicomweb_url, login)]))
+    assert dict(result.counts.moved) == {"exported": 2}
+    assert set(orthanc.instances()) == set(lake.read(PROJECT, "dicom_instance").column("SOPInstanceUID").to_pylist())
+
+
+def test_a_destination_that_refuses_stops_the_export_and_nothing_is_lost(
+    hospital: Hospital, lake: Lake, orthanc: Orthanc, tmp_path: Path
+) -> None:
+    hospital.verify([1])
+    with pytest.raises(DestinationRefused, match="credentials"):
+        export_project(hospital.export(lake, [DicomwebDestination(orthanc.dicomweb_url, ("orthanc", "wrong"))]))
+    assert hospital.states() == {"verified": 1}
+    assert not (tmp_path / "manifests").exists()
+
+
+def test_it_is_the_same_on_postgresql(postgresql_url: str, lake: Lake, tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path, postgresql_url)
+    hospital.verify([1, 2])
+    places = [FolderDestination(tmp_path / "dicom")]
+    assert export_project(hospital.export(lake, places)).instances == 4
+    before = versions(lake)
+    assert export_project(hospital.export(lake, places)).release_id is None
+    assert (hospital.states(), versions(lake)) == ({"exported": 2}, before)
+    hospital.database.close()
+
+
+def test_new_record_rows_alone_make_a_release(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    places = [FolderDestination(tmp_path / "dicom")]
+    fields = [pa.field("person_id", pa.string(), nullable=False, metadata={"comment": "Pseudonym."})]
+    people = TableSchema("person", "People.", "person_id", pa.schema(fields))
+    lake.write(PROJECT, people, [[{"person_id": "a"}]])
+    hospital.ask([])
+    settings = {"record_tables": ["person"]}
+    first = export_project(hospital.export(lake, places, **settings))
+    assert (first.instances, first.counts.taken) == (0, 0)
+    assert first.release_id
+    assert export_project(hospital.export(lake, places, **settings)).release_id is None
+    lake.write(PROJECT, people, [[{"person_id": "b"}]])
+    assert export_project(hospital.export(lake, places, **settings)).release_id not in (None, first.release_id)
+    words = lake.read(PROJECT, "data_dictionary").to_pylist()
+    assert {row["table_name"] for row in words} == {*TABLES, "person"}
+
+
+def test_two_destinations_need_two_names(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="same name"):
+        export_project(hospital.export(lake, [FolderDestination(tmp_path / "a"), FolderDestination(tmp_path / "b")]))
+
+
+def test_a_lease_that_ran_out_while_sending_is_taken_up_again(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    class Slow(FolderDestination):
+        """Takes longer than a lease."""
+
+        def send(self, project: str, files: Sequence[OutputFile]) -> SendResult:
+            hospital.time += 2 * LEASE
+            return super().send(project, files)
+
+    hospital.verify([1, 2])
+    result = export_project(hospital.export(lake, [Slow(tmp_path / "dicom")]))
+    assert (result.counts.taken, dict(result.counts.moved)) == (2, {"exported": 2})
+
+
+def test_progress_is_told(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    hospital.verify([1, 2])
+    export_project(
+        hospital.export(lake, [FolderDestination(tmp_path / "d")], on_progress=lambda *counts: told.append(counts))
+    )
+    assert told[-1] == (2, 4)

@@ -142,7 +142,6 @@ class _Run:
     reasons: Counter[str] = field(default_factory=Counter)
     taken: int = 0
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"image_occurrence": [], "dicom_instance": []})
-    renewed: datetime | None = None
     release_id: str | None = None
 
     def deliver(self) -> None:
@@ -150,14 +149,12 @@ class _Run:
         database = self.export.database
         finished = self._finish()
         while ids := self._claim():
-            if self.held.intersection(ids):
-                raise IntegrityError("The export was slower than its lease.", remedy="Give it a longer lease.")
             self.taken += len(ids)
             self.held.update(ids)
             for request_id in finished.intersection(ids):
                 self._move(request_id, RequestState.EXPORTED)
-            for group in self._groups(database.requests(sorted(set(ids) - finished))):
-                self._renew(always=True)
+            for group in self._groups(database.requests([id_ for id_ in ids if id_ not in finished])):
+                self._renew()
                 self._send({request: files for request, files in group.items() if request.id in self.held})
         self._flush()
 
@@ -178,22 +175,23 @@ class _Run:
         end = export.clock() + 2 * export.lease
         states = [RequestState.VERIFIED]
         while True:
+            # Sending may take longer than a lease; one that ran out and that nobody took is still ours.
+            self._renew()
             ids = export.database.claim(export.project, states, worker=export.worker, limit=_CLAIM, lease=export.lease)
             others = export.database.leased(export.project, states) - len(self.held) - len(ids)
             if ids or others <= 0 or export.clock() >= end:
                 return ids
-            self._renew()
             export.sleep(_POLL_SECONDS)
 
-    def _renew(self, *, always: bool = False) -> None:
+    def _renew(self) -> None:
         """Keep what is held; a request that was withdrawn meanwhile is not held any more and goes no further."""
-        now = self.export.clock()
-        if always or self.renewed is None or now - self.renewed > self.export.lease / 3:
-            kept = set(self.export.database.renew(sorted(self.held), worker=self.export.worker, lease=self.export.lease))
-            if gone := len(self.held - kept):
-                self.moved[RequestState.OPTED_OUT.value] += gone
-            self.held = kept
-            self.renewed = now
+        if not self.held:
+            return
+        kept = set(self.export.database.renew(sorted(self.held), worker=self.export.worker, lease=self.export.lease))
+        for request in self.export.database.requests(sorted(self.held - kept)):
+            if request.state is RequestState.OPTED_OUT:
+                self.moved[request.state.value] += 1
+        self.held = kept
 
     def _groups(self, requests: Iterable[Request]) -> Iterator[dict[Request, list[OutputFile]]]:
         group: dict[Request, list[OutputFile]] = {}
@@ -289,7 +287,7 @@ class _Run:
 
     def conclude(self) -> ExportResult:
         """Steps 3 to 7."""
-        self._renew(always=True)
+        self._renew()
         tables = self._tables()
         if self.delivered or _changed(tables, self._last_release()):
             self.release_id = self._release(tables)
