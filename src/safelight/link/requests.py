@@ -53,20 +53,23 @@ def add_batch(
 ) -> Added:
     """Enter one batch of an extract, given by project id and extract id. Those known already stay as they are."""
     project, extract_id = extract
-    rows: dict[str, dict[str, Any]] = {}
-    for item in batch:
-        rows.setdefault(natural_key(item), _columns(item, pseudonymizer))
     table = schema.request
+    keyed = {natural_key(item): item for item in reversed(batch)}
+    # Most of a nightly delivery is known; hashing and sending it again would take most of the time.
+    known = select(table.c.natural_key).where(table.c.project_id == project, table.c.natural_key.in_(list(keyed)))
+    for key in connection.scalars(known).all():
+        del keyed[key]
+    rows = {key: _columns(item, pseudonymizer) for key, item in reversed(keyed.items())}
     stamps = {"project_id": project, "extract_id": extract_id, "created_at": now, "updated_at": now}
     statement = (
         insert_unless_known(connection, table)
         .on_conflict_do_nothing(index_elements=[table.c.project_id, table.c.natural_key])
         .returning(table.c.id)
     )
-    entered = connection.scalars(
-        statement,
-        [{"natural_key": key, "state": RequestState.REQUESTED.value, **row, **stamps} for key, row in rows.items()],
-    ).all()
+    entered: Sequence[int] = ()
+    if rows:
+        new = [{"natural_key": key, "state": RequestState.REQUESTED.value, **row, **stamps} for key, row in rows.items()]
+        entered = connection.scalars(statement, new).all()
     if entered:
         connection.execute(
             insert(schema.transition),
