@@ -47,13 +47,14 @@ WRITTEN = {
     "ADDRESS": ["7 Jubilee Way", "7, JUBILEE WAY", "7\nJubilee Way"],
     "CLINICIAN_NAME": ["Zubair Grey", "GREY^ZUBAIR"],
 }
+MATCHER = IdentifierMatcher([PATIENT])
 CASES = [(label, written) for label, forms in WRITTEN.items() for written in forms]
 
 
 @pytest.mark.parametrize(("label", "written"), CASES)
 def test_each_written_form_is_found_where_it_stands(label: str, written: str) -> None:
     text = f"Reviewed \u2013 {written}, thank you"
-    spans = IdentifierMatcher([PATIENT]).find(text)
+    spans = MATCHER.find(text)
     assert [(span.label, text[span.start : span.end]) for span in spans] == [(label, written)]
 
 
@@ -61,11 +62,11 @@ def test_each_written_form_is_found_where_it_stands(label: str, written: str) ->
 @pytest.mark.parametrize(("label", "written"), CASES)
 def test_each_written_form_is_found_in_bytes(label: str, written: str, encoding: str) -> None:
     data = b"\x10\x00\x10\x00\x08\x00" + written.encode(encoding) + b"\x20\x00\x30\x00" + bytes(40)
-    assert IdentifierMatcher([PATIENT]).find_bytes(data) == [label]
+    assert MATCHER.find_bytes(data) == [label]
 
 
 def test_latin_1_bytes_are_found() -> None:
-    assert IdentifierMatcher([PATIENT]).find_bytes("LO\x08\x00MAIRÉAD ".encode("latin-1")) == ["PATIENT_NAME"]
+    assert MATCHER.find_bytes("LO\x08\x00MAIRÉAD ".encode("latin-1")) == ["PATIENT_NAME"]
 
 
 def test_everyday_words_are_names_only_in_full_or_behind_a_title() -> None:
@@ -78,7 +79,7 @@ def test_everyday_words_are_names_only_in_full_or_behind_a_title() -> None:
 
 def test_a_title_is_no_part_of_the_name() -> None:
     text = "Seen by Dr Grey and Miss Strachan"
-    spans = IdentifierMatcher([PATIENT]).find(text)
+    spans = MATCHER.find(text)
     assert [(span.label, text[span.start : span.end]) for span in spans] == [
         ("CLINICIAN_NAME", "Grey"),
         ("PATIENT_NAME", "Strachan"),
@@ -93,9 +94,17 @@ def test_nothing_known_finds_nothing() -> None:
 
 def test_random_bytes_give_no_hit() -> None:
     data = random.Random(20260101).randbytes(2_000_000)
-    assert IdentifierMatcher([PATIENT]).find_bytes(data) == []
-    assert IdentifierMatcher([PATIENT]).find_bytes(data + "9992588969".encode("utf-16-le")) == ["NHS_NO"]
+    assert MATCHER.find_bytes(data) == []
+    assert MATCHER.find_bytes(data + "9992588969".encode("utf-16-le")) == ["NHS_NO"]
+
+
+@pytest.mark.parametrize("offset", [*range(7150, 7190), 8190, 8191, 8192])
+def test_a_name_across_a_window_of_bytes_is_found_once_and_whole(offset: int) -> None:
+    filler = "the strachans went. " * 500
+    text = filler[:offset] + " STRACHAN " + filler[:3000]
+    assert MATCHER.find_bytes(text.encode()) == ["PATIENT_NAME"]
+    assert MATCHER.find_bytes(filler.encode()) == []
 
 
 def test_no_value_is_shown() -> None:
-    assert "Strachan" not in repr(IdentifierMatcher([PATIENT])) + repr(PATIENT)
+    assert "Strachan" not in repr(MATCHER) + repr(PATIENT)

@@ -30,7 +30,8 @@ _PATTERNS: Final = tuple(
     re.compile(pattern)
     for pattern in (
         # 2024-03-12, 2024/03/12, with or without a time behind a T
-        rf"(?<![\d.]){_YEAR4}(?P<sep>[./\-])(?P<mm>0?[1-9]|1[0-2])(?P=sep)(?P<day>3[01]|[12]\d|0?[1-9])(?!\d|[./\-]\d)",
+        rf"(?<![\d.]){_YEAR4}(?P<sep>[./\-])(?P<mm>0?[1-9]|1[0-2])(?P=sep)(?P<day>3[01]|[12]\d|0?[1-9])(?!\d|[./\-]\d)"
+        r"(?:t[012]\d:[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?(?:z|[+\-]\d\d:?\d\d)?)?",
         # 12/3/24, 12.03.2024, 12-03-24
         rf"{_WEEKDAY}{_DAY}{_SEP}(?P<mm>1[0-2]|0?[1-9])(?P=sep)(?P<year>(?:19|20)\d\d|\d\d)(?!\d|[./\-]\d|\s?(?:mm|cm)\b)",
         # 20240312, and with a time: 20240312143000

@@ -201,7 +201,7 @@ def _replace(
         if (
             previous is not None
             and previous.label == span.label
-            and not gap.strip(" .,'-^")
+            and not gap.strip(" '-^")
             and "\n" not in gap
             and span.label not in {"DATE", "AGE90"}
         ):

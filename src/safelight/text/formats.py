@@ -49,7 +49,8 @@ _PATTERNS: Final = tuple(
         (
             "PHONE",
             "extension",
-            rf"{_B}(?:ext|extn|extension|x)\W{{0,3}}(?:no\W{{0,2}})?#?(?P<v>\d{{3,6}})(?!\d|\.\d|\s?(?:mm|cm|mg|ml))",
+            rf"{_B}(?:(?:ext|extn|extension)\W{{0,3}}(?:no\W{{0,2}})?#?(?P<v>\d{{2,6}})|(?<!\d )x(?P<w>\d{{3,6}}))"
+            r"(?!\d|\.\d|\s?(?:mm|cm|mg|ml))",
         ),
         (
             "BLEEP",
@@ -109,7 +110,7 @@ def find_formats(document: Document) -> Iterator[Span]:
     low, text = document.low, document.text
     for label, source, pattern in _PATTERNS:
         for match in pattern.finditer(low):
-            start, end = match.span("v") if "v" in pattern.groupindex and match["v"] else match.span()
+            start, end = match.span(match.lastgroup or 0)
             if source == "postcode" and _is_unit(text[start:end]):
                 continue
             yield Span(start, end, label, f"format:{source}", 0.9)

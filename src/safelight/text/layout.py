@@ -30,6 +30,9 @@ _OUR_REF: Final = re.compile(
     r"(?<![^\W_])(?:our|your)\s+ref\w*\W{1,3}(?P<a>[a-z]{2,4})(?:[/:.\-](?P<b>[a-z]{2,4})(?![^\W_]))?(?=[/:.\- \n]|$)"
 )
 _SLASHED: Final = re.compile(rf"(?:^|\n)[ \t]*(?P<name>{_NAME}(?:[ ]{_NAME})?)\s?[/:]\s?(?P<i>[a-z]{{2,3}})[ \t]*(?=\n|$)")
+_TYPED_BY: Final = re.compile(
+    r"(?<![^\W_])(?:typed|dictated|transcribed|typist|secretary)(?:\s+by)?\s?:\s?(?P<a>[a-z]{2,3})(?:/(?P<b>[a-z]{2,3}))?(?![^\W_])"
+)
 _BY_INITIALS: Final = re.compile(
     rf"(?<![^\W_])(?:{alternatives('done_by.txt')})\s+(?:by|with|to)[:\s]\s?(?P<i>[a-z]{{2,3}})(?![^\W_])"
     r"(?!\s?(?:team|consultant|registrar|protocol|sho|spr))"
@@ -86,6 +89,10 @@ def _typists(document: Document) -> Iterator[Span]:
         ):
             yield Span(*match.span("name"), "CLINICIAN_NAME", "layout:typist", 0.8)
             yield Span(*match.span("i"), "INITIALS", "layout:typist", 0.8)
+    for match in _TYPED_BY.finditer(low):
+        for group in ("a", "b"):
+            if match[group] and match[group] not in STOP:
+                yield Span(*match.span(group), "INITIALS", "layout:typed", 0.8)
     for match in _BY_INITIALS.finditer(low):
         written = text[slice(*match.span("i"))]
         word = document.caseless and match["i"] in lexicon.vocabulary.words

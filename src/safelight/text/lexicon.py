@@ -121,7 +121,7 @@ class Lexicon:
             if (
                 low.endswith(ending)
                 and len(stem) > 4
-                and any(f"{stem}{e}" in self.clinical or self.vocabulary.is_common(f"{stem}{e}") for e in _STEM_ENDS)
+                and any(f"{stem}{e}" in self.clinical or f"{stem}{e}" in self.vocabulary.words for e in _STEM_ENDS)
             ):
                 return not (self.is_given(low) or self.is_surname(low, 30_000))
         return False

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _SKIPPED: Final = b"\0 \t\r\n.,-/'^()=_"
 _LOWER: Final = bytes(byte + 32 if 65 <= byte <= 90 else byte for byte in range(256))
 _TITLE: Final = re.compile(rf"{forms.TITLES}[\s^]{{1,2}}")
+#: Bytes are decoded a window at a time; no written form is as long as the overlap.
+_WINDOW: Final = 8192
+_OVERLAP: Final = 1024
 #: Device makers and the like, met in images, that are also surnames: never a name by themselves.
 _MAKERS: Final = frozenset(
     ["philips", "siemens", "marconi", "picker", "carestream", "fischer", "hitachi", "canon", "kodak", "varian"]
@@ -145,10 +148,25 @@ class IdentifierMatcher:
         Sorts out clean bytes by plain search; only where one is met are they decoded. In samples of an image, letters and
         digits meet by chance: give those bytes without their pixel data.
         """
+        found: set[str] = set()
+        if self._has_needle(data):
+            for start in range(0, len(data), _WINDOW - _OVERLAP):
+                window = data[start : start + _WINDOW]
+                if self._has_needle(window):
+                    found |= self._labels(window, first=start == 0, last=start + _WINDOW >= len(data))
+        return sorted(found)
+
+    def _has_needle(self, data: bytes) -> bool:
         compact = data.translate(_LOWER, _SKIPPED)
-        if not any(needle in compact for needle in self._needles):
-            return []
-        return sorted({span.label for view in _views(data) for span in self.find(view)})
+        return any(needle in compact for needle in self._needles)
+
+    def _labels(self, window: bytes, *, first: bool, last: bool) -> set[str]:
+        """Return the labels found in a window. What touches a cut edge is whole in the next window, or part of a word."""
+        labels: set[str] = set()
+        for view in _views(window):
+            low, high = (0 if first else 1), len(view) - (0 if last else 1)
+            labels.update(span.label for span in self.find(view) if low <= span.start and span.end <= high)
+        return labels
 
 
 def _together(patterns: Mapping[str, Iterable[str]]) -> re.Pattern[str]:

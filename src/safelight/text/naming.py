@@ -127,7 +127,8 @@ class NameReader:
                 or lexicon.is_surname(low)
                 or self._line_upper(word)
             )
-        return named or lexicon.is_eponym(low) or (ends and lexicon.is_surname(low) and not word.upper)
+        borne = lexicon.is_surname(low) and not word.upper and (ends or not clinical)
+        return named or lexicon.is_eponym(low) or borne
 
     def _continues(self, word: Word, taken: list[Word]) -> bool:
         """Tell whether the word goes on with the name."""

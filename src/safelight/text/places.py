@@ -45,7 +45,7 @@ def _name(words: str, limit: int = 4) -> str:
 
 _HOSPITAL_LIKE: Final = re.compile(rf"{_B}{_name(_INSTITUTION)}{_E}(?!\s{{1,2}}(?:no|number|num|id)\b)")
 _PRACTICE_LIKE: Final = re.compile(rf"{_B}{_name(_PRACTICE)}{_E}")
-_WARD: Final = re.compile(rf"{_B}(?P<name>{_W}(?:\s{_W})?)\sward{_E}")
+_WARD: Final = re.compile(rf"{_B}(?P<name>[^\W\d_][\w'\u2019\-]*(?:\s[^\W\d_][\w'\u2019\-]*)?)\sward{_E}")
 _NUMBERED_WARD: Final = re.compile(
     rf"{_B}(?:ward\s(?:[a-z]?\d{{1,3}}[a-z]?|[a-z]\d)|(?:bay|bed|cubicle|side room)\s\d{{1,3}}[a-z]?|ward\s[b-hj-z]){_E}"
 )
@@ -114,7 +114,9 @@ class Places:
         """Return where the capitalised words in front of "Hospital" begin, or None when there are none."""
         words = document.words_between(match.start(), match.end())
         head = None
-        for word in reversed(words[:-1]):
+        for word, behind in zip(reversed(words[:-1]), reversed(words), strict=False):
+            if "\n" in document.text[word.end : behind.start] and behind is not words[-1]:
+                break
             connects = word.low in {"of", "and", "the", "in", "st", "&"}
             if word.low in {"of", "and", "in"} or (connects and head is not None and word.low != "the"):
                 continue
@@ -132,7 +134,7 @@ class Places:
 
     def _ward(self, document: Document, match: re.Match[str]) -> Iterator[Span]:
         words = document.words_between(*match.span())
-        named = [w for w in words[:-1] if w.length > 1 and w.low not in _NO_WARD and (w.capital or document.caseless)]
+        named = [w for w in words[:-1] if w.length > 1 and w.low not in _NO_WARD | STOP and (w.capital or document.caseless)]
         if named and not document.is_protected(named[0].start, match.end()):
             if document.caseless and all(document.lexicon.vocabulary.is_common(word.low) for word in named):
                 named = named[-1:] if named[-1].low not in _GENERIC else []

@@ -91,6 +91,15 @@ def _joined(spans: Collection[Span]) -> list[Span]:
         last = joined[-1] if joined else None
         if last is not None and span.start < last.end:
             best = max(last, span, key=lambda s: (s.score, s.end - s.start))
+            # "her son Max Long" is no mention of the patient Long.
+            relative = next((s for s in (last, span) if s.source == "people:family"), None)
+            if (
+                relative is not None
+                and best.source in {"known", "known:word"}
+                and relative.start < best.start
+                and relative.end >= best.end
+            ):
+                best = Span(best.start, best.end, relative.label, relative.source, best.score)
             joined[-1] = Span(last.start, max(last.end, span.end), best.label, best.source, best.score)
         else:
             joined.append(span)

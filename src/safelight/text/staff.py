@@ -72,7 +72,7 @@ class Staff:
                 if other.low in givens or (
                     _is_initial(document, word, other) and other.low in {given[0] for given in givens}
                 ):
-                    yield Span(first.start, last.end, "CLINICIAN_NAME", "staff:full", 0.9)
+                    yield Span(first.start, last.end, "CLINICIAN_NAME", "staff:full", 0.96)
             if (
                 word.low in self._alone
                 and (word.capital or document.caseless)

@@ -1,0 +1,73 @@
+"""Language models: pinned, local, and believed only where the rules leave room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from safelight.errors import ModelUnavailable
+from safelight.text import ner
+from safelight.text.document import Document
+from safelight.text.lexicon import standard_lexicon
+from safelight.text.ner import SpacyModel, load_models
+from safelight.text.recognisers import ModelRecognizer
+from safelight.text.span import Span
+
+
+class Suggesting:
+    """A model that takes every word for a person, and counts how often it is asked."""
+
+    fingerprint = "suggesting"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def find(self, text: str) -> list[tuple[int, int, str]]:
+        self.asked += 1
+        return [(0, len(text), "CLINICIAN_NAME")]
+
+
+def test_the_packaged_model_finds_a_name() -> None:
+    (model,) = load_models(["spacy"])
+    text = "The scan was reviewed by Margaret Thatcher in London yesterday."
+    assert (text.index("Margaret"), text.index(" in London"), "CLINICIAN_NAME") in model.find(text)
+
+
+def test_a_model_that_is_not_the_measured_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ner, "PINNED", tuple((package, "0" * 64) for package, _ in ner.PINNED))
+    with pytest.raises(ModelUnavailable, match="not the one that was measured"):
+        SpacyModel()
+
+
+def test_a_missing_model_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ner, "PINNED", (("no_such_package_of_ours", "0"),))
+    with pytest.raises(ModelUnavailable, match="No language model is installed"):
+        SpacyModel()
+
+
+def test_an_unknown_model_is_refused() -> None:
+    with pytest.raises(ModelUnavailable):
+        load_models(["oracle"])
+
+
+def test_a_model_eats_no_findings() -> None:
+    text = "Heart size is normal. Gastrografin and barium: no Zenker diverticulum. COPD on FBC and LFTs."
+    assert ModelRecognizer([Suggesting()]).suggest(Document(text, standard_lexicon()), []) == []
+
+
+def test_a_model_is_not_asked_when_nothing_is_open() -> None:
+    model = Suggesting()
+    document = Document("Reviewed by Wojciechowska today.", standard_lexicon())
+    recognizer = ModelRecognizer([model])
+    assert recognizer.suggest(document, [Span(12, 25, "CLINICIAN_NAME", "rule")]) == []
+    assert model.asked == 0
+    assert recognizer.suggest(document, []) == [Span(12, 25, "CLINICIAN_NAME", "model", 0.5)]
+    assert model.asked == 1
+
+
+def test_the_pinned_packages_are_those_of_the_project() -> None:
+    text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
+    for package, digest in ner.PINNED:
+        assert package.replace("_", "-") in text
+        assert len(digest) == 64
