@@ -43,8 +43,20 @@ def command() -> None:
 @click.option("--salt-file", required=True, type=_FILE, help="The project's salt: 16 raw bytes.")
 @click.option("--known", "known_file", type=_FILE, help="What is known of the patients, one JSON object a line.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes; by default one a core.")
-@click.option("--max-shift-days", type=click.IntRange(1, 3650), default=365, show_default=True)
-@click.option("--shift-scope", type=click.Choice(["patient", "study"]), default="patient", show_default=True)
+@click.option(
+    "--max-shift-days",
+    type=click.IntRange(1, 3650),
+    default=365,
+    show_default=True,
+    help="Dates move by at most so many days.",
+)
+@click.option(
+    "--shift-scope",
+    type=click.Choice(["patient", "study"]),
+    default="patient",
+    show_default=True,
+    help="What shares one date shift: all of a patient, or each study for itself.",
+)
 @_JSON
 def deid(
     source: Path,
