@@ -238,6 +238,7 @@ class ElementStep:
     ) -> tuple[bytes, int]:
         """Return an item's new content, and the offset after the item."""
         outer = self._state.charset
+        outer_representation = self._state.pixel_representation
         out: list[bytes] = []
         creators: Creators = {}
         private = self._program.private
@@ -318,6 +319,7 @@ class ElementStep:
         if coded:
             self._code(coded, places, out)
         self._state.charset = outer
+        self._state.pixel_representation = outer_representation
         return b"".join(out), pos + 8 if size == UNDEFINED else pos
 
     def _code(self, coded: dict[int, bytes], places: dict[int, int], out: list[bytes]) -> None:

@@ -234,7 +234,9 @@ class Compiler:
             return Step(KEEP_NOTED if noted else KEEP, vr, 1, most, set(), detail)
         size = SIZES.get(vr, 1)
         # A number has as many bytes as its dictionary entry says: longer ones hold something else.
-        most = size * most_values if most_values and len(detail.vrs) == 1 and size > 1 else FOREVER
+        # In OW and its like one value is a whole array (PS3.5 section 6.4), so nothing follows from the number of values.
+        single = most_values and len(detail.vrs) == 1 and not vr.startswith(b"O")
+        most = size * most_values if single else FOREVER
         return Step(KEEP_NOTED if noted else KEEP, vr, max(size, 2) - 1, most, None, detail)
 
     def _act(self, address: Address, operation: Operation, vr: str) -> tuple[Act, str]:

@@ -80,6 +80,10 @@ class Rewriter(ElementStep):
         pending = list(slots)
         next_slot = pending[0] if pending else NO_SLOT
         creators: dict[int, tuple[str, int, list[bytes]]] = {}
+        if implicit:
+            # Sequences before (0028,0103) may hold elements whose VR depends on it; a wrong guess changes no value.
+            at = data.find(_PIXEL_REPRESENTATION, start) + 8
+            self._state.pixel_representation = data[at] if 8 <= at < len(data) else 0
         have = len(data)
         end = self._size - base
         pos = start
@@ -205,4 +209,5 @@ class Rewriter(ElementStep):
         return getattr(step, "kind", KEEP) != CONSTANT
 
 
+_PIXEL_REPRESENTATION: Final = b"\x28\0\x03\x01\2\0\0\0"
 _UNDEFINED_ALLOWED: Final = frozenset((b"SQ", b"UN", b"OB", b"OW"))
