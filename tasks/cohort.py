@@ -8,6 +8,8 @@ from safelight.cohort.delivery import delivery_names, open_delivery
 from safelight.cohort.ingest import ingest
 from safelight.cohort.opt_out import read_opt_out_answer
 from safelight.cohort.patient_record import read_patient_record
+from safelight.project import project_slugs
+from tasks.parameters import profiles_folder
 from tasks.policies import RETRYING
 from tasks.wiring import now, open_run
 
@@ -30,7 +32,12 @@ def ingest_delivery(project: str, delivery: str) -> dict[str, int]:
             else None
         )
         report = ingest(
-            open_delivery(run.cohort_folder / delivery, run.project.cohort.kind, project=project),
+            open_delivery(
+                run.cohort_folder / delivery,
+                run.project.cohort.kind,
+                project=project,
+                projects=project_slugs(profiles_folder() / "projects"),
+            ),
             database=run.database,
             pseudonymizer=run.pseudonymizer,
             patients=read_patient_record(run.record_folder),

@@ -95,12 +95,19 @@ def test_a_project_that_is_exempt_asks_for_all(database: LinkDatabase, extract: 
 
 
 def test_every_row_is_accounted_for(database: LinkDatabase, csv_file: Any) -> None:
-    path = csv_file(csv_row(mrn="0002"), csv_row(mrn="0002"), csv_row(mrn=""), csv_row(study_date="x"))
-    delivery = read_csv(path, project=PROJECT, projects=[PROJECT])
+    path = csv_file(
+        csv_row(mrn="0002"),
+        csv_row(mrn="0002"),
+        csv_row(mrn=""),
+        csv_row(study_date="x"),
+        csv_row(project_name="other"),
+    )
+    delivery = read_csv(path, project=PROJECT, projects=[PROJECT, "other"])
     for known in (0, 1):
         report = run(database, delivery, allowing("9990000026"))
         assert report.rows == report.new + report.known + sum(report.set_aside.values()) == 4
         assert report.known == known
+        assert report.counts()["rows of other projects"] == 1
         assert database.summary(PROJECT).rows_set_aside == {"bad_value": 1, "duplicate_row": 1, "missing_identifier": 1}
 
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What became of the rows of one delivery: ``rows`` is the sum of new, known and set-aside rows."""
+    """What became of the rows of one delivery: ``rows`` is the sum of new, known and set-aside rows.
+
+    In a CSV file, ``other_projects`` rows come on top: they are those projects' to read.
+    """
 
     rows: int
     new: int
@@ -28,6 +31,7 @@ class IngestReport:
     opted_out: int
     patients: int
     without_record: int
+    other_projects: int = 0
     set_aside: dict[str, int] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
@@ -37,6 +41,7 @@ class IngestReport:
             "known requests": self.known,
             "opted out": self.opted_out,
             "patients without record": self.without_record,
+            **({"rows of other projects": self.other_projects} if self.other_projects else {}),
             **{f"rows set aside ({reason})": count for reason, count in self.set_aside.items()},
         }
 
@@ -106,5 +111,6 @@ def ingest(
         opted_out=added.opted_out,
         patients=len(wanted),
         without_record=len(wanted - found),
+        other_projects=delivery.other_projects,
         set_aside=dict(sorted(aside.items())),
     )
