@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -25,10 +26,15 @@ from safelight.errors import (
     IntegrityError,
     StorageUnwritable,
 )
+from safelight.records.rules import RecordRules
+from safelight.records.tables import deidentify_table
 from safelight.release.conform import conform, with_row_hash
-from safelight.release.lake import Lake
+from safelight.release.lake import Lake, WriteResult
 from safelight.release.query import connect
 from safelight.release.schemas import TABLES, TableSchema, comment_of
+from safelight.staging import read_staged, write_staged
+from safelight.yamlfile import load_yaml
+from tests.release.hospital import PSEUDONYMIZER
 from tests.services.azurite import Azurite
 from tests.services.process import free_port
 
@@ -342,3 +348,50 @@ def test_a_full_disk_is_told_and_what_was_there_stays(lake: Lake) -> None:
     )
     assert "No room is left" in json.loads(done.stdout), done.stderr[-2000:]
     assert lake.read(PROJECT, "dicom_instance").num_rows == 1
+
+
+def test_the_digest_is_of_the_rows_and_not_of_how_they_came(lake: Lake, tmp_path: Path) -> None:
+    other = Lake(str(tmp_path / "other"))
+    lake.write(PROJECT, "release", [rows("release", ["a", "b", "c"])])
+    for key in ("c", "a", "b"):
+        other.write(PROJECT, "release", [[row("release", key, requests=1)]])
+    assert lake.digest(PROJECT, "release") != other.digest(PROJECT, "release")
+    other.write(PROJECT, "release", [rows("release", ["b", "c", "a"])])
+    assert lake.digest(PROJECT, "release") == other.digest(PROJECT, "release")
+    hashes = sorted(bytes.fromhex(text) for text in lake.read(PROJECT, "release").column("row_hash").to_pylist())
+    assert lake.digest(PROJECT, "release") == (3, hashlib.sha256(b"".join(hashes)).hexdigest())
+    lake.write(PROJECT, "note", ())
+    assert lake.digest(PROJECT, "note") == (0, hashlib.sha256(b"").hexdigest())
+
+
+def test_a_record_table_goes_from_the_delivery_to_a_query(lake: Lake, tmp_path: Path) -> None:
+    text = "records:\n  person:\n    person_id: secure-hash\n    year_of_birth: {op: num-range, min: 1935}\n"
+    (tmp_path / "profile.yaml").write_text(text)
+    file = load_yaml(tmp_path / "profile.yaml")
+    rules = RecordRules.parse(file, file.data["records"])
+    pq.write_table(
+        pa.table({"person_id": [4.0, 5.0, 6.0], "year_of_birth": [1900, 1980, 1990]}), tmp_path / "PERSON.parquet"
+    )
+    people = {"4": "M4", "5": "M5"}
+
+    def deliver() -> WriteResult:
+        table = deidentify_table(
+            tmp_path / "PERSON.parquet", "person", rules, PSEUDONYMIZER, mrn_of=people.get, generated=NOW
+        )
+        write_staged(tmp_path / "person.parquet", table.schema, table)
+        schema, batches = read_staged(tmp_path / "person.parquet")
+        return lake.write(PROJECT, TableSchema.from_arrow("person", schema), batches)
+
+    assert deliver().inserted == 2
+    version = deliver().version
+    assert (deliver().unchanged, deliver().version) == (2, version)
+    with connect() as connection:
+        place = lake.location(PROJECT, "person")
+        found = connection.execute(f"SELECT person_id, year_of_birth FROM delta_scan('{place}') ORDER BY 2").fetchall()
+    assert found == [(PSEUDONYMIZER.secure_hash("4", "person"), 1935), (PSEUDONYMIZER.secure_hash("5", "person"), 1980)]
+    stored = lake.described(PROJECT, "person")
+    assert stored is not None
+    assert [comment_of(field) for field in stored.columns][:2] == [
+        "Pseudonym of the person; joins all tables.",
+        "Year of birth.",
+    ]
