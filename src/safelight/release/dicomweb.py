@@ -24,9 +24,10 @@ from safelight.release.multipart import DicomMultipart
 BATCH_FILES: Final = 50
 BATCH_BYTES: Final = 200 << 20
 _TIMEOUT: Final = (10, 300)
+_TOO_LARGE: Final = 413
 _TRANSIENT: Final = frozenset({408, 424, 425, 429, 500, 502, 503, 504})
-#: Answers that say something of each instance.
-_ANSWERED: Final = frozenset({200, 202, 400, 409})
+#: Answers to a STOW-RS request that say something of its instances, if only that they are too many.
+_ANSWERED: Final = frozenset({200, 202, 400, 409, _TOO_LARGE})
 # Elements of the answer (PS3.18 table 10.5.3-1) and Azure's failure reasons.
 _STORED, _FAILED, _SOP_UID, _FAILURE = "00081199", "00081198", "00081155", "00081197"
 _ALREADY_THERE: Final = 45070
@@ -124,7 +125,7 @@ class DicomwebDestination:
             raise IntegrityError("An output file that was verified is not in the work folder any more.") from None
         headers = {"Content-Type": body.content_type, "Accept": "application/dicom+json"}
         response = self._request("POST", "/studies", data=body, headers=headers)
-        if response.status_code == 413:
+        if response.status_code == _TOO_LARGE:
             if len(batch) == 1:
                 return {_FAILED: {"Value": [{_SOP_UID: {"Value": [batch[0].sop_uid]}}]}}
             return None
@@ -145,7 +146,7 @@ class DicomwebDestination:
         status = response.status_code
         if status in _TRANSIENT:
             raise _TryAgain(f"The DICOMweb service '{self.name}' answered {status}.", _seconds(response))
-        if status in _ANSWERED or status == 413 or (method == "GET" and status == 204):
+        if status in ({200, 204} if method == "GET" else _ANSWERED):
             return response
         words = {401: "the credentials", 403: "what they may do", 404: "the address", 415: "the kind of content"}
         raise DestinationRefused(
