@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from safelight.archive.backoff import next_attempt
 from safelight.archive.cache import RawCache
+from safelight.archive.circuit import Circuit
 from safelight.archive.identifier import StudyAnswer
 from safelight.archive.locate import resolve
 from safelight.archive.query import Archive, Conversation
@@ -263,20 +264,35 @@ class _Batch:
         passing: TransientError | None = None
         for archive in self._candidates(request):
             try:
-                with archive.conversation() as conversation:
-                    study = resolve(request, conversation.find_study(_as_located(request)), modalities=self._modalities)
-                    if study is not None:
-                        return self._fetch(request, archive, conversation, study)
-            except ArchiveMisconfigured:
-                raise
-            except StorageFull:
+                end = self._ask(request, archive)
+            except (StorageFull, DatabaseUnavailable):
                 raise
             except TransientError as error:
                 # Another archive may have it. If none has, nobody knows: it is not "not found".
                 passing = passing or error
+            else:
+                if end is not None:
+                    return end
         if passing is not None:
             raise passing
         return self._end(request, RequestState.NOT_FOUND, Reason.NOT_IN_ANY_ARCHIVE)
+
+    def _ask(self, request: Request, archive: Archive) -> _Ended | None:
+        """Look for a study in one archive, and fetch it; None when it is not there."""
+        circuit = Circuit(archive, self._database, self._clock)
+        circuit.enter()
+        try:
+            with archive.conversation() as conversation:
+                study = resolve(request, conversation.find_study(_as_located(request)), modalities=self._modalities)
+                end = None if study is None else self._fetch(request, archive, conversation, study)
+        except TransientError as error:
+            circuit.failed(error)
+            raise
+        except StudyRejected:
+            circuit.succeeded()
+            raise
+        circuit.succeeded()
+        return end
 
     def _candidates(self, request: Request) -> list[Archive]:
         """Return the archives to ask, the one that has the study first."""
@@ -357,13 +373,14 @@ class _Batch:
     def _later(self, request: Request, passing: TransientError) -> _Ended:
         """Put a request off to its next attempt, or end it when it has had its attempts."""
         reason = Reason.STORAGE_FULL if isinstance(passing, StorageFull) else Reason.ARCHIVE_UNREACHABLE
-        closed = isinstance(passing, ArchiveClosed | ArchiveBusy)
+        # An archive that is closed or busy has not failed the request, so that costs it no attempt.
+        failed = not isinstance(passing, ArchiveClosed | ArchiveBusy)
         # Read again: locating it may have started a new count.
         (request,) = self._database.requests([request.id])
-        if request.attempts + 1 >= self._max_attempts and not closed:
+        if failed and request.attempts + 1 >= self._max_attempts:
             return self._end(request, RequestState.FAILED, reason)
-        not_before = self._clock() + next_attempt(request.attempts, jitter=self._archives[0].jitter)
-        self._database.retry_later(request.id, worker=self._worker, reason=reason, not_before=not_before)
+        not_before = self._clock() + next_attempt(request.attempts if failed else 0, jitter=self._archives[0].jitter)
+        self._database.retry_later(request.id, worker=self._worker, reason=reason, not_before=not_before, counts=failed)
         return _Ended(None, reason)
 
     def _report(self, request_id: int, state: str, archive: str, fetched: Fetched) -> None:

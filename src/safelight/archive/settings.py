@@ -38,3 +38,7 @@ class ArchiveUse(BaseModel):
     character_set: str = Field(
         default="", description="Specific Character Set of the archive where its answers don't say; empty: ASCII."
     )
+    open_after_failures: int = Field(
+        default=5, ge=1, le=1000, description="So many more failures than successes, and nothing is sent for a rest."
+    )
+    rest_seconds: float = Field(default=60, gt=0, le=86400, description="How long an archive that failed is left alone.")

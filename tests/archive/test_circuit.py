@@ -1,0 +1,174 @@
+"""An archive in trouble is left alone, by all workers; its manager's switch holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from safelight.archive import StorageReceiver, circuit
+from safelight.archive.circuit import Circuit
+from safelight.cli.main import main
+from safelight.errors import (
+    ArchiveBusy,
+    ArchiveClosed,
+    ArchiveMisconfigured,
+    ArchiveUnreachable,
+    DatabaseUnavailable,
+    StorageFull,
+)
+from safelight.link import LinkDatabase
+from safelight.model import Reason, RequestState
+from tests.archive.conftest import Clock, Stage, a_request, an_archive
+from tests.archive.hostile import HostileArchive
+from tests.archive.studies import Study
+from tests.services.orthanc import Peer
+
+STUDIES = [Study(400 + number, series=(1,)) for number in range(8)]
+
+
+@pytest.fixture
+def hostile(receiver_peer: Peer) -> Iterator[HostileArchive]:
+    archive = HostileArchive(STUDIES, receiver_peer).start()
+    yield archive
+    archive.stop()
+
+
+@pytest.fixture
+def receiver(hostile: HostileArchive, start_receiver: Callable[..., StorageReceiver]) -> StorageReceiver:
+    return start_receiver(hostile)
+
+
+def test_it_opens_rests_and_closes(
+    hostile: HostileArchive, receiver: StorageReceiver, stage: Stage, clock: Clock, database: LinkDatabase
+) -> None:
+    archive = an_archive(hostile, attempts=1, open_after_failures=3, rest_seconds=600)
+    hostile.on_find = lambda: 0xC001
+    stage.enter(*map(a_request, STUDIES))
+    counts = stage.run(receiver, archive, parallel=1)
+    assert counts.waiting == len(STUDIES)
+    assert hostile.operations["find"] == 3, "then nothing was sent any more"
+    assert database.archive_health("main").state == "open"
+    assert [one.attempts for one in stage.requests()] == [1, 1, 1, 0, 0, 0, 0, 0]
+    assert {one.reason for one in stage.requests()} == {Reason.ARCHIVE_UNREACHABLE}
+
+    hostile.operations.clear()
+    clock.now += timedelta(minutes=5)
+    stage.run(receiver, archive, parallel=1)
+    assert not hostile.operations, "it rests, for every worker"
+
+    # Half-open: an echo is answered, the study fails, it opens again at once.
+    clock.now += timedelta(minutes=6)
+    stage.run(receiver, archive, parallel=1)
+    assert (hostile.operations["echo"], hostile.operations["find"]) == (1, 1)
+    assert database.archive_health("main").state == "open"
+
+    hostile.on_find = lambda: None
+    hostile.operations.clear()
+    clock.now += timedelta(minutes=11)
+    counts = stage.run(receiver, archive, parallel=1)
+    assert dict(counts.moved) == {"retrieved": len(STUDIES)}
+    assert hostile.operations["echo"] == 1
+    assert database.archive_health("main").state == "closed"
+
+
+def test_only_one_worker_tries(hostile: HostileArchive, database: LinkDatabase, clock: Clock) -> None:
+    archive = an_archive(hostile, attempts=1, open_after_failures=1, rest_seconds=60)
+    first, second = Circuit(archive, database, clock), Circuit(archive, database, clock)
+    first.failed(ArchiveUnreachable("away"))
+    clock.now += timedelta(seconds=61)
+    first.enter()
+    with pytest.raises(ArchiveClosed):
+        second.enter()
+    assert hostile.operations["echo"] == 1
+    # The one who tried was killed: after one more rest another may.
+    clock.now += timedelta(seconds=61)
+    second.enter()
+    second.succeeded()
+    first.enter()
+
+
+def test_an_archive_that_does_not_even_answer_an_echo_rests_on(
+    hostile: HostileArchive, database: LinkDatabase, clock: Clock
+) -> None:
+    archive = an_archive(hostile, attempts=1, open_after_failures=1, rest_seconds=60)
+    one = Circuit(archive, database, clock)
+    one.failed(ArchiveUnreachable("away"))
+    hostile.stop()
+    clock.now += timedelta(seconds=61)
+    with pytest.raises(ArchiveUnreachable):
+        one.enter()
+    assert database.archive_health("main").state == "open"
+    with pytest.raises(ArchiveClosed):
+        one.enter()
+    hostile.start()
+
+
+def test_more_failures_than_successes_open_it(hostile: HostileArchive, database: LinkDatabase, clock: Clock) -> None:
+    one = Circuit(an_archive(hostile, open_after_failures=4), database, clock)
+    for _ in range(20):
+        one.failed(ArchiveBusy("busy"))
+        one.succeeded()
+    assert database.archive_health("main").state == "closed"
+    for _ in range(4):
+        one.failed(ArchiveBusy("busy"))
+        one.failed(ArchiveBusy("busy"))
+        one.succeeded()
+        if database.archive_health("main").state == "open":
+            break
+    else:
+        pytest.fail("two failures for each success must open it")
+
+
+@pytest.mark.parametrize(
+    "error", [ArchiveClosed(""), StorageFull(""), DatabaseUnavailable(""), ArchiveMisconfigured(""), ValueError()]
+)
+def test_what_says_nothing_about_the_archive_does_not_count(
+    hostile: HostileArchive, database: LinkDatabase, clock: Clock, error: Exception
+) -> None:
+    one = Circuit(an_archive(hostile, open_after_failures=1), database, clock)
+    one.failed(error)
+    assert database.archive_health("main").state == "closed"
+
+
+def test_the_managers_switch(
+    hostile: HostileArchive, receiver: StorageReceiver, stage: Stage, clock: Clock, tmp_path: Path, database: LinkDatabase
+) -> None:
+    where = ["--database", f"sqlite:///{tmp_path / 'link.sqlite'}"]
+
+    def type_(*words: str) -> str:
+        result = CliRunner().invoke(main, ["archive", *words, *where])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    type_("stop", "main", "--cause", "upgrade")
+    stage.enter(*map(a_request, STUDIES))
+    counts = stage.run(receiver, an_archive(hostile))
+    assert counts.waiting == len(STUDIES)
+    assert not hostile.operations
+    assert {(one.state, one.attempts) for one in stage.requests()} == {(RequestState.REQUESTED, 0)}
+    Circuit(an_archive(hostile), database, clock).succeeded()
+    Circuit(an_archive(hostile), database, clock).failed(ArchiveBusy("busy"))
+    state = json.loads(type_("status", "main", "--json"))
+    assert (state["state"], state["cause"]) == ("stopped", "upgrade")
+    with pytest.raises(ArchiveClosed, match=r"upgrade.*safelight archive resume"):
+        Circuit(an_archive(hostile), database, clock).enter()
+
+    type_("resume", "main")
+    assert "closed" in type_("status", "main")
+    clock.now += timedelta(hours=2)
+    assert dict(stage.run(receiver, an_archive(hostile)).moved) == {"retrieved": len(STUDIES)}
+
+
+def test_a_cached_study_needs_no_archive(
+    hostile: HostileArchive, receiver: StorageReceiver, stage: Stage, clock: Clock, database: LinkDatabase
+) -> None:
+    stage.enter(a_request(STUDIES[0]))
+    stage.run(receiver, an_archive(hostile))
+    circuit.stop(database, "main", cause="night", clock=clock)
+    stage.enter(a_request(STUDIES[0], accession_number="CANARYOTHER"))
+    assert dict(stage.run(receiver, an_archive(hostile)).moved) == {"retrieved": 1}
