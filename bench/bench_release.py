@@ -18,6 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 _PREPARE = "prepare 10 M"
+_DELIVERY = "prepare a delivery"
 
 
 def main() -> list[dict[str, Any]]:
@@ -137,6 +138,61 @@ def _ten_million(folder: Path) -> dict[str, Any]:
     return {}
 
 
+def records_1m(folder: Path) -> dict[str, Any]:
+    """1 million measurements of a delivery, de-identified and written to the lake."""
+    # In a process of its own, so that the peak is not that of making the delivery.
+    subprocess.run([sys.executable, "-m", "bench.bench_release", _DELIVERY, str(folder)], cwd=ROOT, check=True)
+    from datetime import UTC, datetime
+
+    from safelight.pseudonym import ProjectKey, Pseudonymizer
+    from safelight.records.rules import RecordRules
+    from safelight.records.tables import deidentify_table
+    from safelight.release.lake import Lake
+    from safelight.yamlfile import load_yaml
+
+    file = load_yaml(folder / "profile.yaml")
+    table = deidentify_table(
+        folder / "MEASUREMENT.parquet",
+        "measurement",
+        RecordRules.parse(file, file.data["records"]),
+        Pseudonymizer(ProjectKey(bytes(range(64)), bytes(range(16)))),
+        mrn_of=lambda person: f"MRN{person}",
+        generated=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    begin = time.perf_counter()
+    result = Lake(str(folder)).write("bench", "measurement", table)
+    seconds = time.perf_counter() - begin
+    return _told(f"{result.inserted} rows", seconds, f"{result.inserted / seconds:,.0f} rows/s")
+
+
+def _delivery(folder: Path) -> dict[str, Any]:
+    from datetime import date
+
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    numbers = np.arange(1_000_000)
+    columns = {
+        "measurement_id": numbers.astype(float),
+        "person_id": (numbers % 2000).astype(float),
+        "measurement_concept_id": 3_000_000 + numbers % 100,
+        "measurement_date": pa.repeat(pa.scalar(date(2020, 1, 1)), len(numbers)),
+        "value_as_number": numbers / 7,
+        "unit_concept_id": pa.repeat(pa.scalar(8840), len(numbers)),
+        "visit_occurrence_id": (numbers // 10).astype(float),
+    }
+    pq.write_table(pa.table(columns), folder / "MEASUREMENT.parquet")
+    rules = {
+        name: "secure-hash" if name.endswith(("t_id", "n_id", "e_id")) and "concept" not in name else "keep"
+        for name in columns
+    }
+    rules |= {"measurement_date": "date-shift"}
+    lines = "".join(f"    {name}: {rule}\n" for name, rule in rules.items())
+    (folder / "profile.yaml").write_text(f"records:\n  measurement:\n{lines}")
+    return {}
+
+
 def _instances(folder: Path) -> list[Any]:
     from tests.release.hospital import output_files
 
@@ -193,6 +249,7 @@ def stow_dicomweb_client(folder: Path) -> dict[str, Any]:
 
 
 MEASURES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "1 M record rows": records_1m,
     "1 M rows, new": rows_1m,
     "1 M rows, again": again_1m,
     "10 k rows onto 10 M": nightly_10k_on_10m,
@@ -201,7 +258,7 @@ MEASURES: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 
 if __name__ == "__main__":
-    calls = {**MEASURES, _PREPARE: _ten_million}
+    calls = {**MEASURES, _PREPARE: _ten_million, _DELIVERY: _delivery}
     outcome = calls[sys.argv[1]](Path(sys.argv[2]))
     if outcome:
         print(json.dumps(outcome))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import resource
-import signal
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +17,7 @@ from safelight.release.dicomweb import BATCH_FILES, DicomwebDestination
 from safelight.release.folder import FolderDestination
 from safelight.release.multipart import DicomMultipart
 from safelight.release.settings import DicomDestination
+from tests.release.disk import file_size_limit
 from tests.release.hospital import PROJECT, output_files
 from tests.release.server import StowServer, answer
 from tests.services.certificates import Authority
@@ -158,19 +156,6 @@ def test_killed_at_any_file_it_is_completed_without_half_a_file(tmp_path: Path, 
     target.send(PROJECT, files)
     assert content() == {file.sop_uid: file.path.read_bytes() for file in files}
     assert not list((tmp_path / "there").rglob("*.part"))
-
-
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """Let no file of this process grow above the size: what a quota does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def _no_room(root: Path, files: Sequence[OutputFile]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from safelight.errors import DestinationRefused, DestinationUnavailable, IntegrityError, StorageUnwritable
+from safelight.errors import DestinationRefused, DestinationUnavailable, IntegrityError, StorageFull, StorageUnwritable
 from safelight.model import Reason, RequestState
 from safelight.release.batch import export_project
 from safelight.release.destination import OutputFile, SendResult
@@ -18,6 +18,7 @@ from safelight.release.folder import FolderDestination
 from safelight.release.lake import Lake
 from safelight.release.manifest import read_manifest
 from safelight.release.schemas import TABLES, TableSchema
+from tests.release.disk import file_size_limit
 from tests.release.hospital import CANARY, LEASE, NOW, PROJECT, PSEUDONYMIZER, Hospital, tree
 from tests.services.orthanc import Orthanc
 
@@ -273,3 +274,40 @@ def test_progress_is_told(hospital: Hospital, lake: Lake, tmp_path: Path) -> Non
         hospital.export(lake, [FolderDestination(tmp_path / "d")], on_progress=lambda *counts: told.append(counts))
     )
     assert told[-1] == (2, 4)
+
+
+def test_a_destination_without_room_is_told_and_the_export_completes_when_there_is(
+    hospital: Hospital, lake: Lake, tmp_path: Path
+) -> None:
+    hospital.verify([1], instances=1, rows=64)
+    hospital.verify([2], instances=1, rows=900)
+    places = [FolderDestination(tmp_path / "dicom")]
+    with file_size_limit(1_000_000), pytest.raises(StorageFull, match="No room is left for the DICOM folder"):
+        export_project(hospital.export(lake, places))
+    assert hospital.states() == {"verified": 2}
+    assert len(list((tmp_path / "dicom").rglob("*.dcm"))) <= 1
+    assert not list((tmp_path / "dicom").rglob("*.part"))
+    assert dict(export_project(hospital.export(lake, places)).counts.moved) == {"exported": 2}
+    assert len(list((tmp_path / "dicom").rglob("*.dcm"))) == 2
+
+
+@pytest.mark.parametrize("part", ["dicom", "manifests", "work/.export-journal"])
+def test_a_place_that_can_not_be_written_is_told_and_the_export_completes_when_it_can(
+    hospital: Hospital, lake: Lake, tmp_path: Path, part: str
+) -> None:
+    hospital.verify([1])
+    blocked = tmp_path / part
+    if part.startswith("work"):
+        blocked.mkdir()  # a folder in place of the file
+    else:
+        blocked.write_text("a file in place of the folder")
+    with pytest.raises(StorageUnwritable) as caught:
+        export_project(hospital.export(lake, [FolderDestination(tmp_path / "dicom")]))
+    assert caught.value.remedy
+    assert str(tmp_path) not in str(caught.value)
+    assert hospital.states() == {"verified": 1}
+    assert lake.open(PROJECT, "release") is None or lake.read(PROJECT, "release").num_rows == 0
+    blocked.rmdir() if blocked.is_dir() else blocked.unlink()
+    assert dict(export_project(hospital.export(lake, [FolderDestination(tmp_path / "dicom")])).counts.moved) == {
+        "exported": 1
+    }
