@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.pacs import retrieve_studies
+from tasks.pacs import check_archives, retrieve_studies
 from tasks.parameters import BatchSize, ProjectSlug
 from tasks.policies import BATCH
 from tasks.stages import check_project, claim_requests, report_stage
@@ -19,6 +19,7 @@ def pacs_retrieval(project: ProjectSlug, batch_size: BatchSize = BATCH) -> dict[
         batch_size: requests a task works on at once.
     """
     check_project(project)
+    check_archives(project)
     done = []
     while ids := claim_requests(project, "retrieval", batch_size):
         done.append(retrieve_studies(project, ids))

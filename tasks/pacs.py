@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from prefect import task
+from prefect import get_run_logger, task
 
 from blocks import DicomNode, LocalFolder, StorageNode
 from safelight.archive import Archive, RawCache, StorageReceiver, locate_and_retrieve
+from safelight.errors import ArchiveUnreachable
 from tasks.policies import LEASE, RETRYING
 from tasks.stages import by_name, worker_name
 from tasks.throttle import OrchestratorThrottle
@@ -41,6 +42,25 @@ def raw_cache_of(run: ProjectRun) -> RawCache:
     """Return the raw cache that all projects share."""
     folder = load_block(LocalFolder, run.project.site.raw_cache)
     return RawCache(run.writable(run.project.site.raw_cache), run.database, folder.max_bytes or None)
+
+
+@task(task_run_name="echo-archives", **RETRYING)
+def check_archives(project: str) -> None:
+    """Ask each archive whether it is there (C-ECHO), before any request is touched.
+
+    One that knows us not, or by another name, stops the run. One that is not there is passed over, unless it is the
+    only one.
+    """
+    with open_run(project) as run, archives_of(run) as archives:
+        away = []
+        for archive in archives:
+            try:
+                archive.echo()
+            except ArchiveUnreachable as error:
+                away.append(error)
+                get_run_logger().warning("%s", error)
+        if len(away) == len(archives):
+            raise away[0]
 
 
 @task(task_run_name="retrieve-studies", **RETRYING)

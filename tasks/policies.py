@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,12 +12,13 @@ if TYPE_CHECKING:
     from prefect import State, Task
     from prefect.client.schemas import TaskRun
 
-#: How long a worker may be silent before another takes its requests over. Stages renew it while they work.
-LEASE: Final = timedelta(seconds=90)
+#: How long a worker may be silent before another takes its requests over. Stages renew it while they work. Longer than
+#: the longest silence of a healthy one: sending a group of 200 MB to a destination.
+LEASE: Final = timedelta(seconds=float(os.environ.get("SAFELIGHT_LEASE_SECONDS", "90")))
 #: Requests a task takes at once: minutes of work, so that the orchestrator's cost (3 ms and 16 kB a task run) vanishes.
 BATCH: Final = 20
 RETRIES: Final = 2
-RETRY_DELAYS: Final = [5.0, 30.0]
+RETRY_DELAYS: Final = [2.0, 10.0]
 
 
 def retry_if_transient(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001

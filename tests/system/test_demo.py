@@ -68,7 +68,8 @@ def test_one_patient_in_two_extracts_has_one_pseudonym(demo: Demo) -> None:
 def test_images_join_reports_and_record_rows(demo: Demo) -> None:
     columns, rows = ask(query(demo.folder))
     assert columns == ["modality", "studies", "series", "reports", "persons", "born_from"]
-    assert {row[0] for row in rows} == {"CR", "DX", "CT", "MR", "US"}
+    # Ultrasound is in the cohort, but withheld: nobody has looked for names in its pixels yet.
+    assert {row[0] for row in rows} == {"CR", "DX", "CT", "MR"}
     assert sum(row[1] for row in rows) == demo.summary["outcomes"]["exported"]
     assert all(row[3] > 0 and row[4] > 0 for row in rows)
 
