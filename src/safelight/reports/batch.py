@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -74,7 +74,7 @@ def deidentify_notes(
         workers: processes.
         shift_scope: the id that the date shift is of; by default the patient's MRN, as for images.
     """
-    waiting: deque[tuple[Note, KnownIdentifiers | None, int]] = deque()
+    waiting: deque[tuple[Note, int]] = deque()
 
     def jobs() -> Iterator[Job]:
         for note in notes:
@@ -84,27 +84,29 @@ def deidentify_notes(
                 scope = shift_scope(note, patient) if shift_scope else patient.mrn.strip()
             shift = pseudonymizer.date_shift(scope or f"person:{note.person_id}")
             # A record without an MRN can't give the images' shift: dates would disagree, so it counts as no record.
-            waiting.append((note, patient if scope else None, shift))
-            # The title is a text like any other; a form feed keeps it apart from the report.
-            yield Job(f"{note.title}\f{note.text}", patient if scope else None, shift, note.note_date)
+            waiting.append((note, shift))
+            # The title is a text like any other.
+            for text in (note.title, note.text):
+                yield Job(text, patient if scope else None, shift, note.note_date)
 
-    for clean in run(jobs(), setup=setup, workers=workers):
-        note, _, shift = waiting.popleft()
-        yield _result(note, clean, shift, pseudonymizer, fingerprint)
+    cleaned = run(jobs(), setup=setup, workers=workers)
+    for title in cleaned:
+        text = next(cleaned)
+        note, shift = waiting.popleft()
+        yield _result(note, title, text, shift, pseudonymizer, fingerprint)
 
 
-def _result(note: Note, clean: CleanText, shift: int, pseudonymizer: Pseudonymizer, fingerprint: str) -> NoteResult:
-    title, separator, text = clean.text.partition("\f")
-    reason = clean.problems[0] if clean.problems else None
-    if reason is None and not separator:
-        reason = Reason.TEXT_UNREADABLE
+def _result(
+    note: Note, title: CleanText, text: CleanText, shift: int, pseudonymizer: Pseudonymizer, fingerprint: str
+) -> NoteResult:
+    reason = next(iter((*text.problems, *title.problems)), None)
     released = reason is None
     return NoteResult(
         status=NoteStatus.RELEASED if released else NoteStatus.QUARANTINED,
         reason=reason,
-        text=text if released else "",
-        title=title if released else "",
-        counts=clean.counts,
+        text=text.text if released else "",
+        title=title.text if released else "",
+        counts=dict(sorted((Counter(title.counts) + Counter(text.counts)).items())),
         note_date=shift_date(note.note_date, shift) if note.note_date else None,
         pseudo_note_id=pseudonymizer.secure_hash(note.note_id, "note"),
         pseudo_person_id=pseudonymizer.secure_hash(note.person_id, "person"),

@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
@@ -75,6 +76,8 @@ class TextDeidentifier:
         self._lexicon = standard_lexicon().with_site(site.values("words"), site.values("phrases"))
         self._models = load_models(ner)
         self._max_characters = max_characters
+        # The texts of one patient come together: title and report, the elements of one image.
+        self._person = lru_cache(maxsize=4)(lambda known: KnownPerson(known, self._lexicon.vocabulary))
         self._engine = Engine(self._lexicon)
         self._asked = ModelRecognizer(self._models)
         registry = RecognizerRegistry(
@@ -124,7 +127,7 @@ class TextDeidentifier:
         known = known or KnownIdentifiers()
         study_date = study_date or known.study_date
         shown = view(text)
-        person = KnownPerson(known, self._lexicon.vocabulary)
+        person = self._person(known)
         artifacts = self._engine.process_text(shown.text, LANGUAGE)
         if is_of_another(artifacts.document, known):
             problems.append(Reason.PATIENT_MISMATCH)

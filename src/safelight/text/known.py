@@ -27,7 +27,7 @@ _SHORT_FORMS: Final = {
     name: forms_.split() for name, _, forms_ in (line.partition(": ") for line in read_lines("short_forms.txt"))
 }
 #: Of these, what only a person does: enough behind an everyday given name where capitals say nothing.
-_DECIDES: Final = re.compile(
+DECIDES: Final = re.compile(
     r"[ \t]+(?:prefers?|settled|attended|complain(?:s|ed)|denie[sd]"
     r"|declined|refused|tolerated|consented|lives|rang)(?![^\W_])"
 )
@@ -87,7 +87,7 @@ class KnownPerson:
             if self._after_own_initial(document, word):
                 return True
             if document.caseless:
-                return low in self._first and bool(_DECIDES.match(document.low, word.end))
+                return low in self._first and bool(DECIDES.match(document.low, word.end))
             if not word.capital:
                 return False
             if document.starts_sentence(word):

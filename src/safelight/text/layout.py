@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from safelight.text.known import DECIDES
 from safelight.text.lexicon import alternatives
 from safelight.text.naming import ALSO_NAMES, CREDENTIALS, NAME_ENDS, STOP, NameReader, Trust
 from safelight.text.span import Span
@@ -26,6 +27,12 @@ _CARETS: Final = re.compile(
     rf"(?<![^\W_])(?P<v>{_COMPONENT}\^{_COMPONENT}(?:\^(?!(?:{alternatives('honorifics.txt')})(?![^\W_]))[^\W\d_]*){{0,3}})"
 )
 _REVERSED: Final = re.compile(rf"(?<![^\W_])(?P<last>{_NAME})\s?,[ \t]?(?P<first>{_NAME})")
+_HEADED: Final = re.compile(
+    r"(?:^|\n|\d[.)] )[ \t]*(?P<v>(?!(?:MR|MRS|MS|DR|PT|RE)\b)[A-Z\u00c0-\u00de\u0100-\u017d'\u2019\-]{2,},?[ ]"
+    r"[^\W\d_a-z][\w'\u2019\-]+(?:[ ][A-Z][\w'\u2019\-]*)?)"
+    r"(?=[ ]{1,2}\((?:[MFmf]\)|[A-Za-z]{0,4}-?\d)|[ ]{1,2}[MF][ ]{1,2}\d)"
+)
+_CELL: Final = re.compile(r"\|[ ]?(?P<v>[^\W\d_][^|\n\d]{2,40}?)[ ]?(?=\|)")
 _OUR_REF: Final = re.compile(
     r"(?<![^\W_])(?:our|your)\s+ref\w*\W{1,3}(?P<a>[a-z]{2,4})(?:[/:.\-](?P<b>[a-z]{2,4})(?![^\W_]))?(?=[/:.\- \n]|$)"
 )
@@ -53,6 +60,12 @@ def find_laid_out(document: Document) -> Iterator[Span]:
     for match in _CARETS.finditer(document.low):
         if _is_hl7_name(document, match["v"]):
             yield Span(*match.span("v"), "PATIENT_NAME", "layout:hl7", 0.8)
+    for match in _HEADED.finditer(document.text):
+        yield Span(*match.span("v"), "PATIENT_NAME", "layout:headed", 0.75)
+    for match in _CELL.finditer(document.low):
+        if _is_name_cell(document, *match.span("v")):
+            yield Span(*match.span("v"), "PATIENT_NAME", "layout:cell", 0.75)
+    yield from _doing(document)
     for match in _REVERSED.finditer(document.low):
         if _is_reversed(document, match):
             yield Span(*match.span(), "CLINICIAN_NAME", "layout:reversed", 0.75)
@@ -122,6 +135,29 @@ def _initialled(document: Document) -> Iterator[Span]:
         everyday = (match["dot"] and not document.caseless) or (ends and not lexicon.is_clinical(word.low))
         if word.capital and (foreign or (surname and everyday)):
             yield Span(match.start(), word.end, "CLINICIAN_NAME", "layout:initial", 0.7)
+
+
+def _doing(document: Document) -> Iterator[Span]:
+    """Yield given names in front of what only a person does: ``Grace settled``, ``Ivy prefers``."""
+    if document.caseless:
+        return
+    for match in DECIDES.finditer(document.low):
+        words = document.words_between(max(0, match.start() - 24), match.start())
+        if not words or words[-1].end != match.start():
+            continue
+        word = words[-1]
+        if word.capital and word.low not in STOP and document.lexicon.is_given(word.low):
+            yield Span(word.start, word.end, "PATIENT_NAME", "layout:doing", 0.7)
+
+
+def _is_name_cell(document: Document, start: int, end: int) -> bool:
+    """Tell whether a cell of a table, or of a header with bars, holds nothing but a name."""
+    words, lexicon = document.words_between(start, end), document.lexicon
+    if not 1 < len(words) < 5 or any(word.low in STOP or not (word.capital or document.caseless) for word in words):
+        return False
+    if document.is_protected(start, end) or any(lexicon.is_clinical(word.low) for word in words[:1]):
+        return False
+    return lexicon.is_given(words[0].low) and (lexicon.is_surname(words[-1].low) or lexicon.is_foreign(words[-1].low))
 
 
 def _is_hl7_name(document: Document, written: str) -> bool:

@@ -91,7 +91,7 @@ class Places:
         for label, pattern in (("GP_PRACTICE", _PRACTICE_LIKE), ("HOSPITAL", _HOSPITAL_LIKE)):
             for match in pattern.finditer(low):
                 if (start := self._name_start(document, match)) is not None:
-                    yield Span(start, match.end(), label, "place:institution", 0.84)
+                    yield Span(start, match.end(), label, "place:institution", 0.87)
         for match in _UNITS.finditer(low):
             yield Span(*match.span(), "WARD", "place:unit", 0.7)
         for match in _NUMBERED_WARD.finditer(low):
