@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ def pseudonymizer() -> Pseudonymizer:
 
 @pytest.fixture(scope="session")
 def profile() -> Callable[[str], DeidProfile]:
-    return lambda name: load_profile(PROFILES, name)
+    return functools.cache(lambda name: load_profile(PROFILES, name))
 
 
 @pytest.fixture(scope="session")

@@ -154,8 +154,9 @@ def engines(tmp_path_factory: pytest.TempPathFactory, pseudonymizer: Pseudonymiz
 
 
 def test_the_profile_has_every_vr() -> None:
-    from safelight.dicom.standard import element_tag  # noqa: F401  the same dictionary as the engine's
     from pydicom.datadict import dictionary_VR, keyword_dict
+
+    from safelight.dicom.standard import element_tag  # noqa: F401  the same dictionary as the engine's
 
     found = {
         part

@@ -12,6 +12,7 @@ from safelight.dicom.program import (
     CHARSET,
     CODED,
     CONSTANT,
+    FOREVER,
     KEEP_NOTED,
     NOTED,
     PIXELS,
@@ -180,6 +181,10 @@ class ElementStep:
                 return b"SS" if self._state.pixel_representation else b"US"
             return step.vr
         if step.kind == CHANGE and (vr in TEXT or vr == b"UN"):
+            return step.vr
+        if vr == b"UN" and step.vr not in CHARSET_TEXT and (step.vr in TEXT or step.limit < FOREVER):
+            # Some converters write every element as UN (PS3.5 section 6.2.2). What the dictionary's VR allows can be
+            # checked in numbers, codes, dates and UIDs; in free text it can't, so that goes.
             return step.vr
         # PS3.5 section 6.2.2: a value too long for the 16-bit length field of its VR is written as UN.
         return step.vr if vr == b"UN" and length > 0xFFFE else None

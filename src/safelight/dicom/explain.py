@@ -11,7 +11,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from safelight.dicom.address import Address
+from safelight.dicom.container import read_container
 from safelight.dicom.quiet import quiet_pydicom
+from safelight.dicom.recode import read_bare
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.stamps import REPLACED
 from safelight.dicom.standard import attribute_types, confidentiality
@@ -44,6 +46,10 @@ def explain(path: Path, rules: DicomRules) -> Iterator[Explanation]:
     """
     try:
         with quiet_pydicom():
+            with path.open("rb") as stream:
+                head = stream.read(1 << 12)
+            if read_container(head) is None and read_bare(head) is None:
+                raise StudyRejected(Reason.NOT_DICOM)
             dataset = dcmread(path, defer_size=1024, force=True)
             types = attribute_types(str(dataset.get("SOPClassUID", "")))
             found = list(_elements(dataset, "", rules, types))

@@ -57,7 +57,7 @@ def recoded(source: int, size: int, folder: str, *, bare: bool) -> Iterator[tupl
         StudyRejected: not DICOM, a bomb, or cut off.
     """
     data = os.pread(source, 1 << 16, 0)
-    container = _bare(data) if bare else read_container(data)
+    container = read_bare(data) if bare else read_container(data)
     if container is None:
         raise StudyRejected(Reason.NOT_DICOM)
     syntax = container.transfer_syntax or _guess(data, container.start)
@@ -81,7 +81,7 @@ def recoded(source: int, size: int, folder: str, *, bare: bool) -> Iterator[tupl
         yield target, os.fstat(target).st_size, syntax
 
 
-def _bare(data: bytes) -> Container | None:
+def read_bare(data: bytes) -> Container | None:
     """Recognise a file without preamble: a meta group or a data set at offset 0."""
     group, number, vr, _length = _LITTLE.unpack_from(data.ljust(8, b"\0"))
     if group == 2 and vr in ALL:

@@ -1,0 +1,189 @@
+"""What the engine promises beyond single cases: identity across files, scopes, memory, refusals, real scanners' files."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from safelight.dicom import DeidEngine, verify_file
+from safelight.dicom.clean import TextCleaner
+from safelight.dicom.codes import Code, clean_code
+from safelight.dicom.explain import explain
+from safelight.errors import ConfigurationError, StudyRejected
+from safelight.model import KnownIdentifiers, Reason
+from safelight.profile import DeidProfile, load_profile
+from safelight.pseudonym import ProjectKey, Pseudonymizer
+from tests.dicom.conftest import PROFILES
+from tests.dicom.encoding import text
+from tests.dicom.hard import MARK, Maker, put
+
+REAL = (
+    "CT_small.dcm", "MR_small.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "MR_small_implicit.dcm",
+    "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_padded.dcm", "examples_overlay.dcm",
+    "liver_1frame.dcm", "liver_expb_1frame.dcm", "rtdose.dcm", "rtdose_rle.dcm", "rtplan.dcm", "rtstruct.dcm",
+    "693_J2KI.dcm",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_files_of_real_scanners_come_out_with_equal_pixels(name: str, research: DeidEngine, tmp_path: Path) -> None:
+    source = Path(str(get_testdata_file(name)))
+    result = research.deidentify(source, tmp_path)
+    assert result.outcome == "written", result.reason
+    assert verify_file(Path(result.path)) == []
+    before, after = pydicom.dcmread(source, force=True), pydicom.dcmread(result.path)
+    for word in ("Rows", "Columns", "PixelSpacing", "KVP", "SliceThickness", "ImagePositionPatient", "Modality", "EchoTime"):
+        assert after.get(word) == before.get(word), word
+    assert after.PatientID != before.PatientID
+    if "PixelData" in before and before.file_meta.get("TransferSyntaxUID") not in {"1.2.840.10008.1.2.2"}:
+        native = not before.file_meta.TransferSyntaxUID.is_compressed
+        if native:
+            length = len(after.PixelData)
+            assert after.PixelData == before.PixelData[:length]
+        else:
+            assert list(pydicom.encaps.generate_frames(after.PixelData, number_of_frames=1))
+
+
+def test_one_patient_in_every_padding_and_project(
+    pseudonymizer: Pseudonymizer, profile: Callable[[str], DeidProfile], tmp_path: Path
+) -> None:
+    other = Pseudonymizer(ProjectKey(bytes(range(1, 65)), bytes(range(16))))
+    ids = set()
+    for engine in (DeidEngine(profile("research").dicom, one) for one in (pseudonymizer, other)):
+        for place, shown in enumerate((" A1", "A1 ", "A1")):
+            maker = Maker(random.Random(place))
+            (tmp_path / "in").write_bytes(maker.ct(**put(text(0x00100020, "LO", shown))))
+            ids.add(pydicom.dcmread(engine.deidentify(tmp_path / "in", tmp_path / "out").path).PatientID)
+    assert ids == {pseudonymizer.secure_hash("A1", "patient"), other.secure_hash("A1", "patient")}
+
+
+@pytest.mark.parametrize("scope", ["patient", "study"])
+def test_the_scope_decides_what_shares_a_shift(
+    scope: str, pseudonymizer: Pseudonymizer, profile: Callable[[str], DeidProfile], tmp_path: Path
+) -> None:
+    engine = DeidEngine(profile("research").dicom, pseudonymizer, shift_scope=scope)
+    dates = set()
+    for seed in range(2):
+        maker = Maker(random.Random(seed))
+        (tmp_path / "in").write_bytes(maker.ct(**put(text(0x00100020, "LO", "SAME"))))
+        dates.add(pydicom.dcmread(engine.deidentify(tmp_path / "in", tmp_path / "out").path).StudyDate)
+    assert len(dates) == (1 if scope == "patient" else 2)
+
+
+def test_a_scope_that_is_neither_is_refused(pseudonymizer: Pseudonymizer, profile: Callable[[str], DeidProfile]) -> None:
+    with pytest.raises(ConfigurationError):
+        DeidEngine(profile("research").dicom, pseudonymizer, shift_scope="series")
+
+
+def test_a_decoy_before_the_patient_does_not_decide_the_shift(
+    research: DeidEngine, pseudonymizer: Pseudonymizer, tmp_path: Path
+) -> None:
+    from datetime import date
+
+    from tests.dicom.encoding import sequence
+
+    maker = Maker(random.Random("decoy"))
+    decoy = sequence(0x00081140, [text(0x00100020, "LO", "DECOY"), text(0x00081155, "UI", maker.uid())])
+    (tmp_path / "in").write_bytes(maker.ct(**put(decoy)))
+    after = pydicom.dcmread(research.deidentify(tmp_path / "in", tmp_path / "out").path)
+    days = date.fromisoformat(after.StudyDate) - date(1971, 5, 19)
+    assert days.days == pseudonymizer.date_shift(maker.mrn)
+
+
+def test_memory_stays_flat_whatever_the_instance_holds(tmp_path: Path) -> None:
+    """Twice as many pixels as the process may have memory, in a sparse file."""
+    maker = Maker(random.Random("large"))
+    from tests.dicom.encoding import Item, encode, number, part10
+
+    elements = maker.elements(
+        **put(text(0x00280008, "IS", "600"), number(0x00280010, "US", 512), number(0x00280011, "US", 512))
+    )
+    size = 600 * 512 * 512 * 2
+    head = encode([one for one in elements if one.tag < 0x7FE00010])
+    pixels = encode([Item(0x7FE00010, "OW", b"")])[:8] + size.to_bytes(4, "little")
+    source = tmp_path / "large.dcm"
+    source.write_bytes(part10(head + pixels))
+    os.truncate(source, source.stat().st_size + size)
+    script = f"""
+from pathlib import Path
+from safelight.dicom import DeidEngine
+from safelight.profile import load_profile
+from safelight.pseudonym import ProjectKey, Pseudonymizer
+engine = DeidEngine(load_profile(Path({str(PROFILES)!r}), "research").dicom, Pseudonymizer(ProjectKey(bytes(range(64)), bytes(range(16)))))
+result = engine.deidentify(Path({str(source)!r}), Path({str(tmp_path / "out")!r}))
+assert result.outcome == "written", result.reason
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 150 * 1024, "kilobytes"
+
+
+def test_explain_names_rules_and_never_a_value(tmp_path: Path, profile: Callable[[str], DeidProfile]) -> None:
+    (tmp_path / "in").write_bytes(Maker(random.Random(1)).ct())
+    rows = list(explain(tmp_path / "in", profile("research").dicom))
+    shown = {row.where: row for row in rows}
+    assert (shown["PatientID"].operation, shown["PatientID"].change) == ("secure-hash", "changed")
+    assert shown["InstitutionName"].change == "removed"
+    assert shown["Rows"].change == "kept"
+    assert shown["Rows"].rule.startswith("base.yaml:")
+    assert MARK not in repr(rows)
+
+
+def test_explain_refuses_what_is_not_dicom(tmp_path: Path, profile: Callable[[str], DeidProfile]) -> None:
+    (tmp_path / "in").write_bytes(b"x" * 500)
+    with pytest.raises(StudyRejected) as caught:
+        list(explain(tmp_path / "in", profile("research").dicom))
+    assert caught.value.reason is Reason.NOT_DICOM
+
+
+@pytest.mark.parametrize(
+    ("shown", "kept"),
+    [
+        ("CT Chest with contrast", "CT Chest with contrast"),
+        ("CT CHEST for Zqx", "CT CHEST"),
+        ("T2W_tse ax 3mm", "T2W_tse ax 3mm"),
+        ("lung 123 456 7890", "lung"),
+        ("knee 12/05/1967 left", "knee left"),
+        ("Zqx-chest-Zqx", "chest"),
+        ("RX12C345", ""),
+        ("", ""),
+        ("Dr White chest", "chest"),
+    ],
+)
+def test_labels_keep_words_of_the_vocabulary(shown: str, kept: str) -> None:
+    words = load_profile(PROFILES, "research").dicom.words | {"white"}
+    cleaner = TextCleaner(words, None)
+    cleaner.known = KnownIdentifiers(surname="White", given="Jo")
+    assert " ".join(cleaner.label(shown).split()) == kept
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "meaning"),
+    [
+        (Code("51185008", "SCT", "", "Chest"), "51185008", None),
+        (Code("51185008", "SCT", "", "Zqx"), "51185008", None),
+        (Code("T-D3000", "SRT", "", "Zqx"), "T-D3000", None),
+        (Code("CXR", "99LOCAL", "", "Chest X-ray"), "REMOVED", "Removed"),
+        (Code("Zqx", "SCT", "", "Zqx"), "REMOVED", "Removed"),
+        (Code("123456789", "SCT", "", "Zqx"), "REMOVED", "Removed"),
+        (Code("mm/s2", "UCUM", "", "Zqx"), "mm/s2", "mm/s2"),
+        (Code("{Zqx}", "UCUM", "", "Zqx"), "REMOVED", "Removed"),
+        (Code("RID9999", "RADLEX", "", "chest Zqx"), "RID9999", "chest"),
+    ],
+)
+def test_codes_of_standard_terminologies_stay_and_typed_meanings_do_not(code: Code, value: str, meaning: str | None) -> None:
+    cleaner = TextCleaner(load_profile(PROFILES, "research").dicom.words, None)
+    clean = clean_code(code, cleaner.label)
+    assert clean.value == value
+    assert "Zqx" not in clean.meaning
+    assert clean.meaning
+    if meaning is not None:
+        assert clean.meaning == meaning
