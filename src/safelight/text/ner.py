@@ -57,7 +57,7 @@ class SpacyModel:
     def __init__(self) -> None:
         import spacy
 
-        folder, self.fingerprint = _pinned_folder()
+        folder, self.fingerprint = pinned_folder()
         self._pipeline = spacy.load(
             folder, exclude=["tagger", "parser", "attribute_ruler", "lemmatizer", "senter", "tok2vec"]
         )
@@ -75,7 +75,12 @@ class SpacyModel:
         return [(e.start_char, e.end_char, _KINDS[e.label_]) for e in document.ents if e.label_ in _KINDS]
 
 
-def _pinned_folder() -> tuple[Path, str]:
+def pinned_folder() -> tuple[Path, str]:
+    """Return the folder of the first installed pinned model, and what identifies its weights.
+
+    Raises:
+        ModelUnavailable: none is installed, or its weights are not the pinned ones.
+    """
     for package, pinned in PINNED:
         spec = importlib.util.find_spec(package)
         if spec is None or not spec.submodule_search_locations:
