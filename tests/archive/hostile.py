@@ -72,6 +72,10 @@ class HostileArchive:
         )
         return self
 
+    def stop_listening(self) -> None:
+        """Take no more associations; open ones go on."""
+        self._server.shutdown()
+
     def stop(self) -> None:
         self._ae.shutdown()
 

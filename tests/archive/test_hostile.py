@@ -248,6 +248,7 @@ def test_an_archive_that_dies_for_a_while(
 
     def die(_association: Any, _instances: list[Dataset]) -> None:
         died.set()
+        hostile.stop_listening()
         threading.Thread(target=hostile.stop).start()
         time.sleep(0.5)
 

@@ -299,6 +299,7 @@ def test_it_stops_in_less_than_a_second_whatever_is_open(cache: RawCache) -> Non
     silent.close()
     for one in opened:
         one.abort()
+        library.close_socket(one)
     assert not list(cache.spool.rglob("*.part"))
     with StorageReceiver("SAFELIGHT", "127.0.0.1", receiver.port, cache.spool, [SENDER]):
         pass

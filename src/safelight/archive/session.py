@@ -332,12 +332,13 @@ class _Watch:
 
     def _watch(self) -> None:
         while not self._done.wait(_TICK):
-            if self._clock() - max(self._last, self._last_arrival()) <= self._silence:
-                continue
-            self.expired = True
-            with suppress(RuntimeError, ValueError):
-                self._association.send_c_cancel(self._message_id, query_model=self._sop_class)
-            self._association.abort(block=False)
-            # Wakes the thread that waits for an answer; pynetdicom does so only when the peer ends the association.
-            self._association.dimse.msg_queue.put((None, None))
-            return
+            if not self.expired and self._clock() - max(self._last, self._last_arrival()) > self._silence:
+                self.expired = True
+                # Whatever state the association is in, the one that waits for it must be woken.
+                with suppress(Exception):
+                    self._association.send_c_cancel(self._message_id, query_model=self._sop_class)
+                with suppress(Exception):
+                    self._association.abort(block=False)
+            if self.expired or not self._association.is_established:
+                # pynetdicom wakes who waits for an answer only when the peer ends the association in good order.
+                self._association.dimse.msg_queue.put((None, None))
