@@ -1,9 +1,9 @@
 """Reports: what is removed and what is kept, beside plain Presidio in the same run
 
-Per cent of labelled identifiers removed (direct: those that name somebody by themselves; low: lower end of its 95 % interval;
-all), of clinical terms and of other words kept, of reports that leak anything; reports held for a person; reports a second
-and core; peak memory in MB. Every system sees the same labelled reports, in a process of its own. They are generated
-(``tests/text/corpus.py``); REPORTS_LABELLED and REPORTS_SITE name a hospital's own labelled set and site.json instead.
+Per cent of labelled identifiers removed (direct: those that name somebody by themselves; low: lower end of its 95 %
+interval; all), of clinical terms and of other words kept, and of reports that leak anything; reports held for a person;
+reports a second and core; peak memory in MB. Every system sees the same labelled reports, in a process of its own. They
+are generated (``tests/text/corpus.py``); REPORTS_LABELLED and REPORTS_SITE name a hospital's own set and site.json instead.
 """
 
 from __future__ import annotations

@@ -139,9 +139,7 @@ def _score_one(result: Score, document: Mapping[str, Any], after: str) -> None:
             # A shifted date may share its month or century with the true one: it leaked when all of it stands.
             removed = not all(kept for _, _, kept in inside)
         else:
-            # One or two characters of a number are met again in the next date.
-            telling = [k for s, e, k in inside if e - s > (2 if before[s:e].isdigit() else 1)] or [k for _, _, k in inside]
-            removed = not any(telling)
+            removed = not any(_telling(before, inside, span["label"]))
         _count(result, span["label"], removed)
         if not removed:
             leaks[span["label"]] += 1
@@ -155,3 +153,14 @@ def _score_one(result: Score, document: Mapping[str, Any], after: str) -> None:
     result.clean_documents.add(not leaks)
     if leaks:
         result.missed.append({"id": document["id"], "labels": dict(leaks)})
+
+
+def _telling(before: str, inside: list[tuple[int, int, bool]], label: str) -> list[bool]:
+    """Return which words of a span were kept, of those whose survival is a leak.
+
+    Of a name, each of two letters or more; of a number, its longest part: the year in it is met again in the next date.
+    """
+    if any(c.isdigit() for s, e, _ in inside for c in before[s:e]) and label != "ADDRESS":
+        longest = max((e - s for s, e, _ in inside), default=0)
+        return [kept for s, e, kept in inside if e - s == longest]
+    return [kept for s, e, kept in inside if e - s > 1] or [kept for _, _, kept in inside]

@@ -37,7 +37,7 @@ _PATTERNS: Final = tuple(
         # 20240312, and with a time: 20240312143000
         r"(?<![\d.\-/])(?P<year>(?:19|20)\d\d)(?P<mm>0[1-9]|1[0-2])(?P<day>3[01]|[12]\d|0[1-9])(?:[012]\d[0-5]\d(?:[0-5]\d)?)?(?![\d\-/]|\.\d)",
         # 12 March 2024, 12th of March, 2024, 12-Mar-24, 12MAR2024, Tuesday 12 March
-        rf"{_WEEKDAY}(?:the\s+)?{_DAY}{_ORDINAL}(?:\s{{1,2}}of)?[\s\-/.]{{0,2}}{_MONTH}(?:[\s,\-/.]{{0,3}}{_YEAR})?",
+        rf"{_WEEKDAY}(?:the\s+)?{_DAY}{_ORDINAL}(?:\s{{1,2}}of)?(?:\s{{1,2}}|[\-/.])?{_MONTH}(?:[\s,\-/.]{{0,3}}{_YEAR})?",
         # March 12, 2024
         rf"{_WEEKDAY}(?<![^\W_]){_MONTH}\s{{1,2}}(?P<day>3[01]|[12]\d|0?[1-9])(?!\d|[./:]\d){_ORDINAL}(?:,?\s{{1,2}}{_YEAR4})?(?!\s?(?:mm|cm|mg|ml|%))",
         # March 2024, Mar '24

@@ -133,7 +133,7 @@ class TextDeidentifier:
             problems.append(Reason.PATIENT_MISMATCH)
         found = self._find(artifacts, person)
         written = list(find_dates(artifacts.document.low, study_date=study_date))
-        spans = without_overlaps([*found, *_dated(written, found, known)], shown.text)
+        spans = without_overlaps([*found, *_dated(written, found, known, artifacts.document)], shown.text)
         by_place = {(date_.start, date_.end): date_ for date_ in written}
         clean, kept = _replace(shown, spans, by_place, shift_days if dates == "shift" else None)
         counts = Counter(span.label for span in spans)
@@ -174,7 +174,7 @@ def _unreadable(text: str) -> bool:
     return odd > max(8, len(text) // 50)
 
 
-def _dated(written: list[Written], found: list[Span], known: KnownIdentifiers) -> list[Span]:
+def _dated(written: list[Written], found: list[Span], known: KnownIdentifiers, document: Document) -> list[Span]:
     """Return spans for dates; one inside an identifier stays the identifier's."""
     spans = []
     for one in written:
@@ -182,7 +182,7 @@ def _dated(written: list[Written], found: list[Span], known: KnownIdentifiers) -
             s.start <= one.start and one.end <= s.end and (s.start, s.end) != (one.start, one.end) and s.score >= 0.9
             for s in found
         )
-        if inside:
+        if inside or any(document.is_protected(*span) for name, span in one.parts.items() if name == "month"):
             continue
         birth = one.is_birth or (known.dob is not None and one.value == known.dob and not one.whole_month)
         spans.append(Span(one.start, one.end, "DOB" if birth else "DATE", "date", 1.1 if not birth else 1.2))

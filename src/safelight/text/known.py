@@ -98,7 +98,8 @@ class KnownPerson:
                 return False
             if lexicon.is_foreign(low) or not lexicon.is_word(low):
                 return True
-            return bool(_PATIENT_VERB.match(document.low, word.end)) and not document.caseless
+            verb = DECIDES if document.caseless else _PATIENT_VERB
+            return bool(verb.match(document.low, word.end))
         if word.length >= 4 and (word.capital or document.caseless) and not lexicon.is_word(low):
             return any(len(name) >= 4 and one_edit(low, name) for name in self.names)
         return False

@@ -44,6 +44,7 @@ _BY_INITIALS: Final = re.compile(
     rf"(?<![^\W_])(?:{alternatives('done_by.txt')})\s+(?:by|with|to)[:\s]\s?(?P<i>[a-z]{{2,3}})(?![^\W_])"
     r"(?!\s?(?:team|consultant|registrar|protocol|sho|spr))"
 )
+_STAMPED: Final = re.compile(r"\s*(?:\d|[,:)\]]|\n|$)")
 _INITIALLED: Final = re.compile(
     r"(?<![\w'\u2019/.&+\-])(?<!\d )"
     rf"(?P<i>(?:[A-Z](?P<dot>\.)[ ]?){{1,3}}|(?:[A-Z][ ]){{1,2}}|[A-Z]{{2}}[ ])(?P<name>{_NAME})"
@@ -108,7 +109,7 @@ def _typists(document: Document) -> Iterator[Span]:
                 yield Span(*match.span(group), "INITIALS", "layout:typed", 0.8)
     for match in _BY_INITIALS.finditer(low):
         written = text[slice(*match.span("i"))]
-        word = document.caseless and match["i"] in lexicon.vocabulary.words
+        word = document.caseless and match["i"] in lexicon.vocabulary.words and not _STAMPED.match(low, match.end())
         if match["i"] not in STOP and (written.isupper() or document.caseless) and not word:
             yield Span(*match.span("i"), "INITIALS", "layout:by", 0.8)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from safelight.text.span import Span
 
-_HL7: Final = re.compile(r"\\(\.[a-z]{2}[+\-]?\d*|[HNFSTRE]|X[0-9A-Fa-f]{2,40}|[CM][0-9A-Fa-f]{4,6}|Z[^\\\n]{0,20})\\")
+_HL7: Final = re.compile(r"\\(\.[A-Za-z]{2}[+\-]?\d*|[HNFSTRE]|X[0-9A-Fa-f]{2,40}|[CM][0-9A-Fa-f]{4,6}|Z[^\\\n]{0,20})\\")
 _HL7_CHARACTERS: Final = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\", "H": "", "N": ""}
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _MARKS: Final = re.compile("[\u0300-\u036f]")
@@ -175,4 +175,4 @@ def _shown(escape: str) -> str:
             return bytes.fromhex(escape[1:]).decode("latin-1").replace("\r", "\n")
         except ValueError:
             return " "
-    return "\n" if escape.startswith((".br", ".sp", ".in", ".ti", ".ce")) else " "
+    return "\n" if escape.lower().startswith((".br", ".sp", ".in", ".ti", ".ce")) else " "

@@ -19,7 +19,8 @@ CREDENTIALS: Final = read_set("credentials.txt")
 _PARTICLES: Final = read_set("particles.txt")
 #: What stands behind a name that is complete.
 NAME_ENDS: Final = re.compile(
-    r"\s?(?:[,;:)\](]|\n|$|bleep|ext|gmc|on\s\d|at\s\d|\.\s*(?:\n|$|[A-Z\d]))|\s(?:and|who|she|he)\s", re.IGNORECASE
+    r"\s?(?:[,;:)\](]|\n|$|bleep|ext|gmc|on\s\d|at\s\d|\+?\(?\d{4}|\.\s*(?:\n|$|[A-Z\d]))|\s(?:and|who|she|he)\s",
+    re.IGNORECASE,
 )
 _NUMBER_BEHIND: Final = re.compile(r"[ ]?\d")
 #: Of these, the ones that are counted or dated: "Ward 7", "Day 3", "May 2021".
@@ -158,6 +159,8 @@ class NameReader:
         lexicon = self._lexicon
         if following.low in STOP or not (lexicon.is_surname(following.low) or lexicon.is_foreign(following.low)):
             return False
+        if lexicon.is_foreign(following.low) and following.start - word.end <= 2:
+            return True
         return following.start - word.end <= 2 and NAME_ENDS.match(self._document.text, following.end) is not None
 
     def _line_upper(self, word: Word) -> bool:

@@ -26,7 +26,7 @@ _TRIGGERS: Final = tuple(
             Trust.SURE,
             rf"{_B}(?:{alternatives('honorifics.txt')})(?:\.|\b)[ \t]{{0,3}}(?:\n[ \t]*)?",
         ),
-        ("CLINICIAN_NAME", "post", Trust.LIKELY, rf"{_B}(?:{alternatives('posts.txt')})(?:\b)[ \t]{{1,3}}(?:\n[ \t]*)?"),
+        ("CLINICIAN_NAME", "post", Trust.LIKELY, rf"{_B}(?:{alternatives('posts.txt')})\b[,:]?[ \t]{{1,3}}(?:\n[ \t]*)?"),
         (
             "RELATIVE_NAME",
             "family",

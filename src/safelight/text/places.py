@@ -120,7 +120,9 @@ class Places:
             connects = word.low in {"of", "and", "the", "in", "st", "&"}
             if word.low in {"of", "and", "in"} or (connects and head is not None and word.low != "the"):
                 continue
-            if word.low in _CONNECT and not (word.low == "the" and word.capital and head is not None):
+            if word.low in _CONNECT and not (
+                word.low == "the" and (word.capital or document.all_lower) and head is not None
+            ):
                 break
             if not (word.capital or document.all_lower or connects):
                 break

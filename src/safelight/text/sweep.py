@@ -69,7 +69,7 @@ def _beside_name(document: Document, word: Word) -> bool:
             other = words[neighbour]
             gap = document.text[min(word.end, other.end) : max(word.start, other.start)]
             alike = other.capital and other.upper == word.upper and other.length > 2
-            if not alike or gap not in {" ", ", ", ",", "^"} or lexicon.is_eponym(other.low):
+            if not alike or gap not in {" ", ", ", ",", "^", "\n"} or lexicon.is_eponym(other.low):
                 continue
             if lexicon.is_given(other.low) or lexicon.is_foreign(other.low) or lexicon.is_surname(other.low, 3_000):
                 return True
