@@ -57,12 +57,12 @@ def test_an_unknown_model_is_refused() -> None:
 
 def test_a_model_in_a_folder_of_the_hospital_is_used(tmp_path: Path) -> None:
     pipeline = spacy.blank("en")
-    pipeline.add_pipe("entity_ruler").add_patterns([{"label": "PATIENT", "pattern": "Duke"}])
+    pipeline.add_pipe("entity_ruler").add_patterns([{"label": "PATIENT", "pattern": "Hazel"}])
     pipeline.to_disk(tmp_path / "model")
     (model,) = load_models([f"folder:{tmp_path / 'model'}"])
-    assert model.find("then Duke left") == [(5, 9, "CLINICIAN_NAME")]
-    known, text = KnownIdentifiers(mrn="NGH123456"), "In the afternoon Duke left the ward."
-    for ner_, expected in (((), text), ((f"folder:{tmp_path / 'model'}",), text.replace("Duke", "[CLINICIAN_1]"))):
+    assert model.find("then Hazel left") == [(5, 10, "CLINICIAN_NAME")]
+    known, text = KnownIdentifiers(mrn="NGH123456"), "In the afternoon Hazel left the ward."
+    for ner_, expected in (((), text), ((f"folder:{tmp_path / 'model'}",), text.replace("Hazel", "[CLINICIAN_1]"))):
         clean = TextDeidentifier(Site(), ner=ner_).deidentify(text, known, dates="shift", shift_days=5)
         assert clean.text == expected
     pipeline.get_pipe("entity_ruler").add_patterns([{"label": "PATIENT", "pattern": "x"}])
