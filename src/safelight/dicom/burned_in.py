@@ -68,6 +68,14 @@ class BurnedInRules:
         """Return the name of the first rule that applies, or an empty text."""
         return next((rule.name for rule in self.rules if rule.applies(values)), "")
 
+    def keywords(self) -> frozenset[str]:
+        """Return the elements that any rule looks at."""
+        return frozenset(
+            keyword
+            for rule in self.rules
+            for keyword in (*(name for name, _ in rule.equals), *(name for name, _ in rule.matches), *rule.present)
+        )
+
     def describe(self) -> list[dict[str, Any]]:
         """Return the rules as plain data."""
         return [

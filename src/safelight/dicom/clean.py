@@ -15,6 +15,8 @@ from safelight.model import KnownIdentifiers
 CleanText = Callable[[str, KnownIdentifiers | None, int], str]
 #: A text up to this length is a label: its words are checked one by one.
 SHORT: Final = 128
+#: Labels of the patient in hand that are remembered: those of a series repeat.
+REMEMBERED: Final = 1024
 #: Digits with separators among them: telephone, record and health service numbers, dates.
 _NUMBER = re.compile(r"\d(?:[ ./:-]{0,2}\d)*")
 _MOST_DIGITS: Final = 4
@@ -36,6 +38,7 @@ class TextCleaner:
         self._clean_text = clean_text
         self._names: frozenset[str] = frozenset()
         self._known: KnownIdentifiers | None = None
+        self._labels: dict[str, str] = {}
 
     @property
     def known(self) -> KnownIdentifiers | None:
@@ -47,6 +50,7 @@ class TextCleaner:
         if known is self._known:
             return
         self._known = known
+        self._labels.clear()
         names = (
             (known.given, known.middle, known.surname, known.previous_surname, known.preferred, known.referrer)
             if known
@@ -61,7 +65,12 @@ class TextCleaner:
         if not text:
             return b""
         if len(text) <= SHORT:
-            return self.label(text).encode("ascii") or None
+            label = self._labels.get(text)
+            if label is None:
+                if len(self._labels) > REMEMBERED:
+                    self._labels.clear()
+                label = self._labels[text] = self.label(text)
+            return label.encode("ascii") or None
         if self._clean_text is None or state.days is None:
             return None
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from safelight.dicom.values import element
@@ -95,14 +96,20 @@ def check_syntax(data: bytes, pos: int, transfer_syntax: str) -> None:
 
 def meta_group(sop_class: str, sop_instance: str, transfer_syntax: str) -> bytes:
     """Return preamble and file meta group of an output file."""
-    body = b"".join(
+    before, after = _meta_parts(sop_class, transfer_syntax)
+    instance = element(0x00020003, b"UI", sop_instance.encode("ascii"))
+    length = struct.pack("<I", len(before) + len(instance) + len(after))
+    return b"".join((PREAMBLE, b"\x02\0\0\0UL\x04\0", length, before, instance, after))
+
+
+@lru_cache(maxsize=256)
+def _meta_parts(sop_class: str, transfer_syntax: str) -> tuple[bytes, bytes]:
+    before = element(0x00020001, b"OB", b"\0\1") + element(0x00020002, b"UI", sop_class.encode("ascii"))
+    after = b"".join(
         (
-            element(0x00020001, b"OB", b"\0\1"),
-            element(0x00020002, b"UI", sop_class.encode("ascii")),
-            element(0x00020003, b"UI", sop_instance.encode("ascii")),
             element(0x00020010, b"UI", transfer_syntax.encode("ascii")),
             element(0x00020012, b"UI", IMPLEMENTATION_UID.encode("ascii")),
             element(0x00020013, b"SH", IMPLEMENTATION_NAME.encode("ascii")),
         )
     )
-    return PREAMBLE + element(0x00020000, b"UL", struct.pack("<I", len(body))) + body
+    return before, after

@@ -189,6 +189,13 @@ class ElementStep:
         # PS3.5 section 6.2.2: a value too long for the 16-bit length field of its VR is written as UN.
         return step.vr if vr == b"UN" and length > 0xFFFE else None
 
+    def _creator(self, group: int, number: int, raw: bytes, creators: Creators, out: list[bytes]) -> None:
+        """Remember a private creator that rules know, and leave a place where it is written if an element needs it."""
+        name = raw.strip(b" \0").decode("latin-1")
+        if (group, name) in self._program.private_creators:
+            creators[group << 8 | number] = (name, len(out), out)
+            out.append(b"")
+
     def _private_step(self, group: int, number: int, creators: Creators) -> Step | None:
         """Return the step of a private element by its creator, and have the creator written."""
         if number < 0x1000:
@@ -246,7 +253,7 @@ class ElementStep:
         outer_representation = self._state.pixel_representation
         out: list[bytes] = []
         creators: Creators = {}
-        private = self._program.private
+        private_groups = self._program.private_groups
         coded: dict[int, bytes] = {}
         places: dict[int, int] = {}
         last = run = -1
@@ -295,7 +302,7 @@ class ElementStep:
                 run = -1
             if not implicit and vr not in ALL:
                 raise StudyRejected(Reason.MALFORMED)
-            if step is None and group & 1 and private:
+            if step is None and creators and group & 1:
                 step = self._private_step(group, number, creators)
             if length == UNDEFINED:
                 stop = skip_undefined(data, value, implicit or vr == b"UN", MAX_DEPTH)
@@ -305,9 +312,8 @@ class ElementStep:
                 raise StudyRejected(Reason.MALFORMED)
             if step is None:
                 self.removed += 1
-                if group & 1 and private and 0x10 <= number <= 0xFF and length <= 64:
-                    creators[group << 8 | number] = (data[value:stop].strip(b" \0").decode("latin-1"), len(out), out)
-                    out.append(b"")
+                if group in private_groups and 0x10 <= number <= 0xFF and length <= 64:
+                    self._creator(group, number, data[value:stop], creators, out)
             elif step.kind == SEQUENCE:
                 out.append(self._sequence(step, data, value, stop, vr, implicit, depth + 1))
             elif length == UNDEFINED or step.kind == PIXELS:

@@ -103,6 +103,8 @@ class DeidEngine:
         self._window = WINDOW
         self._fsync = fsync
         self._copier = PixelCopier()
+        self._looked_at = sorted(keyword_dict[keyword] for keyword in rules.burned_in.keywords())
+        self._verdicts: dict[tuple[bytes | None, ...], str] = {}
         self._lookup = lookup
         self._admit: Admission | None = None
         #: PatientID of the instance that was looked at last; identifiable.
@@ -249,8 +251,14 @@ class DeidEngine:
         if self._rules.modalities and modality not in self._rules.modalities:
             raise StudyRejected(Reason.MODALITY_NOT_ALLOWED)
         if self._rules.pixels.treatment(modality) != "accept":
-            values = {keyword: _shown(tag, noted[tag]) for tag, keyword in WATCHED_TAGS.items() if tag in noted}
-            if self._rules.burned_in.first(values):
+            key = tuple(noted.get(tag) for tag in self._looked_at)
+            verdict = self._verdicts.get(key)
+            if verdict is None:
+                values = {keyword: _shown(tag, noted[tag]) for tag, keyword in WATCHED_TAGS.items() if tag in noted}
+                if len(self._verdicts) > 1024:
+                    self._verdicts.clear()
+                verdict = self._verdicts[key] = self._rules.burned_in.first(values)
+            if verdict:
                 raise StudyRejected(Reason.BURNED_IN)
 
     # -- writing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from pydicom.datadict import dictionary_VM, keyword_dict, private_dictionary_VM
@@ -120,15 +121,25 @@ class Program:
     Args:
         table: steps at the top level; ``items``: steps inside sequences.
         private: steps of private elements by (group, creator, offset).
+        label: the words of the closed vocabulary in a text, for meanings of codes.
+        codes: coded entries that were met before, encoded, and whether they came out as they were.
     """
 
     table: dict[int, Step]
     items: dict[int, Step]
     private: dict[tuple[int, str, int], Step]
-    #: the words of the closed vocabulary in a text, for meanings of codes
     label: Callable[[str], str] = nothing_of
-    #: coded entries that were met before, encoded, and whether they came out as they were
     codes: dict[tuple[tuple[int, bytes], ...], tuple[dict[int, bytes], bool]] = field(default_factory=dict)
+
+    @cached_property
+    def private_creators(self) -> frozenset[tuple[int, str]]:
+        """Groups and creators that any rule names."""
+        return frozenset((group, creator) for group, creator, _ in self.private)
+
+    @cached_property
+    def private_groups(self) -> frozenset[int]:
+        """Groups that any rule on a private element names."""
+        return frozenset(group for group, _ in self.private_creators)
 
 
 OPTION_BITS: Final = {name: 1 << index for index, name in enumerate(OPTIONS)}

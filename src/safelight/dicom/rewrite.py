@@ -74,7 +74,7 @@ class Rewriter(ElementStep):
             StudyRejected: truncated, malformed, unsorted, nested too deep.
         """
         table_get = self._program.table.get
-        private = self._program.private
+        private_groups = self._program.private_groups
         noted = self.noted
         out = self.out
         pending = list(slots)
@@ -140,7 +140,7 @@ class Rewriter(ElementStep):
                 self.slots[pending.pop(0)] = len(out)
                 out.append(b"")
                 next_slot = pending[0] if pending else NO_SLOT
-            if step is None and group & 1 and private:
+            if step is None and creators and group & 1:
                 step = self._private_step(group, number, creators)
             if step is not None and step.kind == PIXELS:
                 self.pixels = (tag, vr, length, base + value)
@@ -170,9 +170,8 @@ class Rewriter(ElementStep):
             # -- what comes of it
             if step is None:
                 removed += 1
-                if group & 1 and private and 0x10 <= number <= 0xFF and length <= 64:
-                    creators[group << 8 | number] = (data[value:stop].strip(b" \0").decode("latin-1"), len(out), out)
-                    out.append(b"")
+                if group in private_groups and 0x10 <= number <= 0xFF and length <= 64:
+                    self._creator(group, number, data[value:stop], creators, out)
             elif step.kind == SEQUENCE:
                 out.append(self._sequence(step, data, value, stop, vr, implicit, 1))
             elif step.kind == CONSTANT:
