@@ -306,7 +306,12 @@ def test_it_stops_in_less_than_a_second_whatever_is_open(cache: RawCache) -> Non
 
 
 def test_nonsense_does_not_end_it(receiver: StorageReceiver, expected: Expectation) -> None:
-    for nonsense in (b"GET / HTTP/1.0\r\n\r\n", b"\x01\x00\x00\x00\x00\x04CANA", bytes(300), b"\x04\x00\xff\xff\xff\xff"):
+    for nonsense in (
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"\x01\x00\x00\x00\x00\x04CANA",
+        bytes(300),
+        b"\x01\x00\xff\xff\xff\xff" + bytes(9999),
+    ):
         with socket.create_connection(("127.0.0.1", receiver.port)) as stranger:
             stranger.sendall(nonsense)
     with association(receiver) as opened:

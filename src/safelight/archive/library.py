@@ -16,6 +16,9 @@ from pynetdicom import _config, dimse_messages, evt
 
 #: The largest P-DATA-TF that we ask for: dcmtk sends no more, and larger ones gain nothing.
 MAXIMUM_PDU: Final = 131_072
+#: Association PDUs are not bound by that: 128 presentation contexts with every transfer syntax take about 300 KiB.
+_LONGEST_PDU: Final = 1 << 20
+_PIECE: Final = 1 << 18
 
 
 def prepare() -> None:
@@ -51,6 +54,23 @@ def without_delay(event: evt.Event) -> None:
     except (AttributeError, OSError):
         # Slower, and not wrong.
         return
+
+
+def read_in_large_pieces(event: evt.Event) -> None:
+    """Have a new connection read a PDU in pieces of up to 256 KiB, and none that is longer than any should be.
+
+    pynetdicom reads 4 KiB at a time, which takes more time than all the rest of receiving; and it would collect a PDU of
+    4 GiB in memory, if a peer announced one.
+    """
+    connection = event.assoc.dul.socket
+
+    def receive(size: int) -> bytearray:
+        data = bytearray()
+        while len(data) < size <= _LONGEST_PDU and (piece := connection.socket.recv(min(_PIECE, size - len(data)))):
+            data += piece
+        return data
+
+    connection.recv = receive
 
 
 def close_socket(association: Any) -> None:  # noqa: ANN401  pynetdicom is untyped here

@@ -115,6 +115,7 @@ class StorageReceiver:
                 server_class=_Server,
                 evt_handlers=[
                     (evt.EVT_CONN_OPEN, library.without_delay),
+                    (evt.EVT_CONN_OPEN, library.read_in_large_pieces),
                     (evt.EVT_ACCEPTED, self._accepted),
                     (evt.EVT_REJECTED, lambda _event: self.refuse("association")),
                     (evt.EVT_C_STORE, self._store),
@@ -144,11 +145,15 @@ class StorageReceiver:
             open_ones = self._server.active_associations
             self._server.shutdown()
             for association in open_ones:
-                association.abort(block=False)
+                # One that has not introduced itself yet can't be aborted, only dropped.
+                if association.is_established:
+                    association.abort(block=False)
             deadline = time.monotonic() + 0.5
             for association in open_ones:
-                association.join(timeout=max(0.0, deadline - time.monotonic()))
+                if association.is_established or association.is_aborted:
+                    association.join(timeout=max(0.0, deadline - time.monotonic()))
                 association.kill()
+                library.close_socket(association)
         if self._thread is not None:
             self._thread.join(timeout=1.0)
         if self._intake is not None:
