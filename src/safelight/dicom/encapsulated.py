@@ -17,12 +17,8 @@ _JPEG: Final = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.100
 _JPEG2000: Final = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.92", "1.2.840.10008.1.2.4.93",
                     "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")  # fmt: skip
 RLE: Final = "1.2.840.10008.1.2.5"
-#: Encapsulated transfer syntaxes and how one frame of each is cleaned.
-SYNTAXES: Final[dict[str, Callable[[bytes], bytes]]] = {
-    **dict.fromkeys(_JPEG, strip_jpeg),
-    **dict.fromkeys(_JPEG2000, strip_jpeg2000),
-    RLE: trim_rle,
-}
+#: Encapsulated transfer syntaxes whose frames can be cleaned.
+SYNTAXES: Final = frozenset((*_JPEG, *_JPEG2000, RLE))
 #: The largest frame that is held in memory; compressed frames are far smaller.
 MAX_FRAME: Final = 1 << 28
 _ITEM: Final = 0xE000FFFE
@@ -30,6 +26,13 @@ _END: Final = 0xE0DDFFFE
 _EXTENDED: Final = 0x7FE00001
 _HEAD = struct.Struct("<II")
 _UNDEFINED: Final = b"\xff\xff\xff\xff"
+
+
+def frame_cleaner(syntax: str, samples: int) -> Callable[[bytes], bytes]:
+    """Return what cleans one frame of a transfer syntax, for frames of so many pixels."""
+    if syntax == RLE:
+        return lambda data: trim_rle(data, samples)
+    return strip_jpeg if syntax in _JPEG else strip_jpeg2000
 
 
 def write_encapsulated(
@@ -55,7 +58,7 @@ def write_encapsulated(
     table, *fragments = fragments or [(0, 0)]
     extended = bool(noted.get(_EXTENDED, b""))
     frames = _frames(source, fragments, table, layout.frames, extended, noted)
-    clean = SYNTAXES[syntax]
+    clean = frame_cleaner(syntax, layout.rows * layout.columns)
     if extended:
         _write_extended(source, target, frames, clean)
         return

@@ -28,7 +28,7 @@ from safelight.dicom.recode import recoded
 from safelight.dicom.rewrite import Rewriter
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.skip import UNDEFINED
-from safelight.dicom.stamps import BURNED_IN, SLOTS, burned_in_stamp, identity_stamp, longitudinal_stamp
+from safelight.dicom.stamps import BURNED_IN, FULL_DATES, SLOTS, burned_in_stamp, identity_stamp, longitudinal_stamp
 from safelight.dicom.standard import attribute_types
 from safelight.dicom.storage import WITHHELD, is_video
 from safelight.errors import ConfigurationError, SafelightError, StudyRejected
@@ -273,7 +273,7 @@ class DeidEngine:
         out[slots[SLOTS[1]]] = burned_in_stamp(
             attribute_types(sop_class).get(BURNED_IN, "3"), rewriter.noted.get(BURNED_IN, b"")
         )
-        out[slots[SLOTS[2]]] = longitudinal_stamp(rewriter.dated, False)
+        out[slots[SLOTS[2]]] = longitudinal_stamp(rewriter.dated, bool(rewriter.options & FULL_DATES))
         uid = self._pseudonymizer.uid
         study, series, sop = (uid(value) for value in (result.study, result.series, result.sop))
         pixels = rewriter.pixels

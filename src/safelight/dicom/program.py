@@ -333,7 +333,8 @@ def _option(address: Address, operation: Operation) -> int:
     if operation.op == "clean-text":
         return OPTION_BITS["clean_descriptors"]
     row = confidentiality().get(address.tag)
-    if row is None or Address(address.tag).vr() == "SQ":
+    if row is None or Address(address.tag).vr() in {"SQ", "TM"}:
+        # A sequence's items speak for themselves; a time of day tells nothing without its date.
         return 0
     wanted = "C" if operation.op in {"map", "date-shift"} else "K"
     for option, action in row.options.items():

@@ -15,6 +15,7 @@ BURNED_IN: Final = 0x00280301
 LONGITUDINAL: Final = 0x00280303
 #: Places that the rewriter leaves for stamps, ascending: before each of these tags.
 SLOTS: Final = (IDENTITY_REMOVED, BURNED_IN, LONGITUDINAL)
+FULL_DATES: Final = OPTION_BITS["retain_longitudinal_full_dates"]
 #: Input elements that the stamps replace.
 REPLACED: Final = STAMPED
 

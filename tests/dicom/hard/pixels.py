@@ -229,3 +229,29 @@ def believed_stamps(m: Maker) -> list[Hard]:
 @case(89)
 def radiograph(m: Maker) -> list[Hard]:
     return [Hard(m.file(m.elements(CR, "CR")), same=("Modality",))]
+
+
+def rle(m: Maker, *extra: bytes) -> bytes:
+    """A frame of two segments, with bytes between and after them that no sample needs."""
+    runs = b"".join(bytes((15,)) + bytes(m.random.randrange(256) for _ in range(16)) for _ in range(16))
+    first = runs + m.mark().encode()
+    return struct.pack("<16I", 2, 64, 64 + len(first), *[0] * 13) + first + runs + b"".join(extra)
+
+
+@case(56, 81)
+def run_lengths(m: Maker) -> list[Hard]:
+    syntax = "1.2.840.10008.1.2.5"
+    files = [
+        m.file(m.elements(t7fe00010=None), syntax=syntax, tail=fragments([rle(m, *more)]))
+        for more in ((), (m.mark().encode(),))
+    ]
+    short = m.file(m.elements(t7fe00010=None), syntax=syntax, tail=fragments([rle(m)[:300]]))
+    return [*(Hard(data, pixels=False) for data in files), Hard(short, expect=frozenset({Reason.PIXEL_DATA}))]
+
+
+@case(42)
+def slides(m: Maker) -> list[Hard]:
+    slide = S + "77.1.6"
+    volume = m.file(m.elements(slide, "SM", **put(text(0x00080008, "CS", "ORIGINAL\\PRIMARY\\VOLUME\\NONE"))))
+    label = m.file(m.elements(slide, "SM", **put(text(0x00080008, "CS", "ORIGINAL\\PRIMARY\\LABEL\\NONE"))))
+    return [Hard(volume), Hard(label, expect=BURNED)]
