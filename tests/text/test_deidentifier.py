@@ -32,6 +32,8 @@ SENTENCES = [
     ("Novák reviewed. Discussed with Dr O Novák.", "[CLINICIAN_1] reviewed. Discussed with Dr [CLINICIAN_1]."),
     ("His son, Max Long, rang 07700 900 456.", "His son, [RELATIVE_1], rang [PHONE]."),
     ("Rao/sr", "[CLINICIAN_1]/[INITIALS]"),
+    ("Email: petra.ionescu@nhs.scot", "Email: [EMAIL]"),
+    ("Our ref: PI/kp/NGH123456", "Our ref: [INITIALS]/[INITIALS]/[MRN]"),
     ("MRN NGH 123 456, acc CT2024123456", "MRN [MRN], acc [ACCESSION]"),
     ("A 93 year old man of 89 kg.", "A [AGE_OVER_89] year old man of 89 kg."),
     ("DOB 4.3.50, seen 04/03/2024.", "DOB [DATE_OF_BIRTH], seen 14/01/2024."),

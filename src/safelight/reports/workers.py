@@ -8,6 +8,7 @@ from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from safelight.errors import PermanentError, SafelightError
@@ -34,13 +35,18 @@ class Setup:
     max_characters: int = 100_000
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of everything that decides the output; builds a de-identifier (about a second)."""
+        """Return the SHA-256 of everything that decides the output; builds the de-identifier (about a second)."""
         parts = (self.build().fingerprint(), self.dates, str(self.max_characters))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def build(self) -> TextDeidentifier:
-        """Return a de-identifier."""
-        return TextDeidentifier(self.site, ner=self.ner, max_characters=self.max_characters)
+        """Return the de-identifier of this configuration: built once a process."""
+        return _build(self)
+
+
+@lru_cache(maxsize=2)
+def _build(setup: Setup) -> TextDeidentifier:
+    return TextDeidentifier(setup.site, ner=setup.ner, max_characters=setup.max_characters)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ class Written:
         except OverflowError:
             return None
         numbers = [text[slice(*self.parts[name])] for name in ("day", "mm") if name in self.parts]
-        padded = all(len(number) == 2 for number in numbers) if "mm" in self.parts else any(n[0] == "0" for n in numbers)
+        glued = "day" in self.parts and self.parts["day"][1] == self.parts.get("month", (0, 0))[0]
+        padded = all(len(n) == 2 for n in numbers) if "mm" in self.parts or glued else any(n[0] == "0" for n in numbers)
         written = text[self.start : self.end]
         for name, (start, end) in sorted(self.parts.items(), key=lambda item: -item[1][0]):
             part = _write(name, text[start:end], new, padded)

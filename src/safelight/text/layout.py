@@ -94,7 +94,7 @@ def _typists(document: Document) -> Iterator[Span]:
     for match in _OUR_REF.finditer(low):
         for group in ("a", "b"):
             if match[group]:
-                yield Span(*match.span(group), "INITIALS", "layout:our_ref", 0.8)
+                yield Span(*match.span(group), "INITIALS", "layout:our_ref", 0.86)
     for match in _SLASHED.finditer(low):
         names = match["name"].split()
         if names[0] not in STOP and all(
@@ -106,7 +106,7 @@ def _typists(document: Document) -> Iterator[Span]:
     for match in _TYPED_BY.finditer(low):
         for group in ("a", "b"):
             if match[group] and match[group] not in STOP:
-                yield Span(*match.span(group), "INITIALS", "layout:typed", 0.8)
+                yield Span(*match.span(group), "INITIALS", "layout:typed", 0.86)
     for match in _BY_INITIALS.finditer(low):
         written = text[slice(*match.span("i"))]
         word = document.caseless and match["i"] in lexicon.vocabulary.words and not _STAMPED.match(low, match.end())
