@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -294,6 +295,8 @@ def ask(sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
 
 def _serve(folder: Path) -> int:
     """Keep the hospital up until the parent stops it."""
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, signal.default_int_handler)
     serving = folder / "hospital" / "serving"
     serving.touch()
     try:

@@ -25,8 +25,9 @@ def main() -> int:
         "--folder", type=Path, default=CHECKOUT / "demo", help="folder of the demo hospital and of the server"
     )
     parser.add_argument("--port", type=int, default=4200, help="port of the server and its UI")
-    parser.add_argument("--once", action="store_true", help="stop again as soon as everything is up (for checks)")
+    parser.add_argument("--scale", default="1.0", help="size of the generated images (1: as a scanner makes them)")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = options.folder.resolve()
     address = f"http://127.0.0.1:{options.port}"
     environment = {
@@ -45,17 +46,18 @@ def main() -> int:
             _start(["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(options.port)], environment, folder)
         )
         _wait_for(f"{address}/api/health", children[0])
-        children.append(
-            _start([sys.executable, "-m", "deployments.demo", "--serve", "--folder", str(folder)], environment, folder)
-        )
-        _wait_for_file(folder / "hospital" / "serving", children[1])
+        serving = folder / "hospital" / "serving"
+        serving.unlink(missing_ok=True)
+        hospital = ["-m", "deployments.demo", "--serve", "--folder", str(folder), "--scale", options.scale]
+        children.append(_start([sys.executable, *hospital], environment, folder))
+        _wait_for_file(serving, children[1])
         for step in ([sys.executable, "-m", "deployments.bootstrap"], ["prefect", "--no-prompt", "deploy", "--all"]):
             subprocess.run(_command(step), env=environment, cwd=CHECKOUT, check=True, stdout=subprocess.DEVNULL)
         children.append(_start(["prefect", "worker", "start", "--pool", "safelight"], environment, folder))
         print(f"\nThe UI is at {address}\n")
         print("Start a cohort: Deployments -> nightly-batch/cohort -> Run -> Custom run, and pick a project.")
-        print("Watch it: Runs. Change the archive's budget or stop it: Concurrency. Stop all of this: Ctrl-C.")
-        while not options.once:
+        print("Watch it: Runs. Change the archive's budget or stop it: Concurrency. Stop all of this: Ctrl-C.", flush=True)
+        while True:
             for child in children:
                 if child.poll() is not None:
                     print(f"One of the parts ended by itself; see the logs in {folder}.", file=sys.stderr)
@@ -68,7 +70,7 @@ def main() -> int:
         return 1
     finally:
         for child in reversed(children):
-            child.send_signal(signal.SIGINT)
+            child.terminate()
         for child in children:
             try:
                 child.wait(15)
