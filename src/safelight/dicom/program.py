@@ -184,7 +184,7 @@ class Compiler:
                 table[tag] = _empty_step(tag)
         for address, rule in self._rules.elements.items():
             for tag in address.tags():
-                if tag in table and types.get(tag) == "2":
+                if tag in table and types.get(tag) in {"2", "2C"}:
                     step = self._step(address, tag, rule.operation, "2")
                     if step:
                         step.detail.items = table[tag].detail.items
