@@ -84,6 +84,8 @@ def deid(
     key = ProjectKey(_secret(key_file), _secret(salt_file))
     known = {one.mrn.strip(): one for one in _known(known_file)} if known_file else None
     job = FolderJob(profile.dicom, Pseudonymizer(key, max_shift_days), output, shift_scope, known)
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+        raise ConfigurationError("OUTPUT lies inside INPUT.", remedy="Give a folder elsewhere.")
     files = list_files(source)
     output.mkdir(parents=True, exist_ok=True)
     results = deidentify_files(files, job, workers=workers or len(os.sched_getaffinity(0)))

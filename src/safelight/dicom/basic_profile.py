@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from safelight.dicom.address import Address, keyword_of
+from safelight.dicom.dummies import DUMMIES
 from safelight.dicom.misfit import OWNED, misfit
 from safelight.dicom.standard import attributes, confidentiality
 from safelight.operation import (
@@ -26,12 +27,6 @@ from safelight.operation import (
 
 #: Options that need the pixels or the content items understood; they are not selectable.
 UNSUPPORTED: Final = frozenset({"clean_pixel_data", "clean_recognizable_visual_features", "clean_graphics"})
-#: Dummy values by VR, legal everywhere (PS3.15 E.1.1: "consistent with the VR").
-DUMMIES: Final[dict[str, str | int]] = {
-    "AE": "ANON", "AS": "000Y", "CS": "ANON", "DA": "19000101", "DS": "0", "DT": "19000101000000", "FD": 0, "FL": 0,
-    "IS": "0", "LO": "Removed", "LT": "Removed", "PN": "ANON", "SH": "Removed", "SL": 0, "SS": 0, "ST": "Removed",
-    "TM": "000000", "UC": "Removed", "UL": 0, "US": 0, "UT": "Removed", "UR": "urn:removed",
-}  # fmt: skip
 _EXCLUSIVE: Final = ("retain_longitudinal_full_dates", "retain_longitudinal_modified_dates")
 
 

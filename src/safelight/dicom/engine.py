@@ -139,7 +139,7 @@ class DeidEngine:
         try:
             descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            return result.aside(Reason.NOT_DICOM)
+            return result.aside(Reason.INTERNAL_ERROR)
         try:
             self._cleaner.known = known
             return self._instance(descriptor, os.fspath(folder), result)

@@ -14,6 +14,7 @@ from safelight.dicom.duplicates import DuplicateGuard
 from safelight.dicom.engine import DeidEngine
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.verification import verify_file
+from safelight.errors import ConfigurationError
 from safelight.model import InstanceOutcome, InstanceResult, KnownIdentifiers, Reason
 from safelight.pseudonym import Pseudonymizer
 from safelight.text import IdentifierMatcher
@@ -48,11 +49,21 @@ class FolderJob:
 
 
 def list_files(source: Path) -> list[Path]:
-    """Return the file, or all files below the folder in a fixed order; links to folders are not followed."""
+    """Return the file, or all files below the folder in a fixed order; links to folders are not followed.
+
+    Raises:
+        ConfigurationError: a folder can't be read, so that files would be passed over.
+    """
     if not source.is_dir():
         return [source]
     found = []
-    for parent, folders, names in os.walk(source):
+
+    def refuse(error: OSError) -> None:
+        # Its name may identify somebody.
+        message = f"A folder of the input can't be read ({type(error).__name__})."
+        raise ConfigurationError(message, remedy="Check owners and modes.") from None
+
+    for parent, folders, names in os.walk(source, onerror=refuse):
         folders.sort()
         found += [Path(parent, name) for name in names]
     return sorted(path for path in found if path.is_file())

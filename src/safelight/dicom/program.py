@@ -13,6 +13,7 @@ from safelight.dicom import values
 from safelight.dicom.address import Address, keyword_of
 from safelight.dicom.burned_in import WATCHED
 from safelight.dicom.codes import CODE_TAGS
+from safelight.dicom.dummies import DUMMIES
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.standard import OPTIONS, attribute_types, confidentiality, nested_types
 from safelight.dicom.vr import CHECKS, SIZES
@@ -184,8 +185,8 @@ class Compiler:
                 table[tag] = _empty_step(tag)
         for address, rule in self._rules.elements.items():
             for tag in address.tags():
-                if tag in table and types.get(tag) in {"2", "2C"}:
-                    step = self._step(address, tag, rule.operation, "2")
+                if tag in table and types.get(tag) in {"1", "2", "2C"}:
+                    step = self._step(address, tag, rule.operation, types[tag])
                     if step:
                         step.detail.items = table[tag].detail.items
                         table[tag] = step
@@ -208,17 +209,30 @@ class Compiler:
                 for child, kind in required.get(tag, {}).items()
                 if kind == "2" and child not in self._items
             }
+            missing |= {
+                child: found for child, kind in required.get(tag, {}).items() if (found := self._fallen_back(child, kind))
+            }
             step.detail.items = {**self._items, **missing} if missing else self._items
+
+    def _fallen_back(self, tag: int, kind: str) -> Step | None:
+        """Return the step of a listed element that must be in an item, with what stands in for a value that goes."""
+        rule = self._rules.elements.get(Address(tag))
+        if rule is None or self._items.get(tag, _NO_STEP).kind not in {KEEP, KEEP_NOTED, CHANGE}:
+            return None
+        step = self._step(Address(tag), tag, rule.operation, kind)
+        return step if step is not None and step.detail.fallback else None
 
     def _step(self, address: Address, tag: int, operation: Operation, kind: str) -> Step | None:
         vr = address.vr()
         codes = frozenset(part.strip().encode("ascii") for part in vr.split(" or "))
         first = b"OW" if b"OW" in codes else vr[:2].encode("ascii")
         if operation.op == "remove":
-            return _empty_step(tag) if kind == "2" else None
+            return _empty_step(tag) if kind.startswith("2") else None
         detail = Detail(tag, codes, option=_option(address, operation))
-        if kind == "2":
+        if kind.startswith("2"):
             detail.fallback = values.element(tag, first, b"")
+        elif kind == "1" and isinstance(operation, (CleanText, Map)) and vr in DUMMIES:
+            detail.fallback = values.element(tag, first, values.encode_fixed(DUMMIES[vr], vr))
         if operation.op == "empty":
             detail.constant = values.element(tag, first, b"")
             return Step(CONSTANT, first, 0, FOREVER, None, detail)
@@ -322,6 +336,9 @@ def _decoding(make: Callable[[Callable[[bytes], str]], values.Transform]) -> Act
 def _empty_step(tag: int) -> Step:
     vr = Address(tag).vr()[:2].encode("ascii") or b"UN"
     return Step(CONSTANT, vr, 0, FOREVER, None, Detail(tag, frozenset((vr,)), constant=values.element(tag, vr, b"")))
+
+
+_NO_STEP: Final = Step(NOTED, b"", 0, FOREVER, None, Detail(0, frozenset()))
 
 
 def _option(address: Address, operation: Operation) -> int:
