@@ -15,6 +15,7 @@ from pynetdicom import AE, evt
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
+from safelight.archive import library
 from tests.archive.studies import CT, Study
 from tests.services.process import free_port
 
@@ -68,6 +69,7 @@ class HostileArchive:
                 (evt.EVT_C_ECHO, self._echo),
                 (evt.EVT_C_FIND, self._find),
                 (evt.EVT_C_MOVE, self._move),
+                (evt.EVT_CONN_CLOSE, lambda event: library.close_socket(event.assoc)),
             ],
         )
         return self
@@ -137,6 +139,7 @@ class HostileArchive:
         finally:
             if association.is_established:
                 association.release()
+            library.close_socket(association)
 
     def _move(self, event: evt.Event) -> Iterator[Any]:
         self.operations["move"] += 1
