@@ -1,0 +1,146 @@
+"""The pipeline as a site has it: a real PACS, PostgreSQL, a lake in blob storage, DICOMweb, the key in a vault."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from deltalake import DeltaTable
+from pydicom import dcmread
+
+from blocks import DeltaLake, DicomNode, DicomwebServer, LinkStore, LocalFolder, PseudonymKeyVault, StorageNode
+from deployments.bootstrap import register_limits
+from deployments.demo_hospital import Hospital, build_hospital
+from flows.nightly_batch import nightly_batch
+from safelight.link import LinkDatabase
+from safelight.model import RequestState
+from safelight.project import load_project
+from safelight.pseudonym import ProjectKey, Pseudonymizer
+
+if TYPE_CHECKING:
+    from tests.services.azurite import Azurite
+    from tests.services.key_vault import KeyVault
+    from tests.services.orthanc import Orthanc, Peer
+
+PROJECT = "site-test"
+KEY, SALT = bytes(range(64)), bytes(range(100, 116))
+PROFILES = Path(__file__).resolve().parents[2] / "profiles"
+
+
+def a_project(profiles: Path) -> None:
+    """A project of its own, with one archive and a DICOMweb destination."""
+    text = (PROFILES / "projects" / "demo-hospital.yaml").read_text()
+    secondary = text[text.index("  - block: demo-archive-secondary") : text.index("deid:")]
+    text = text.replace(secondary, "").replace("slug: demo-hospital", f"slug: {PROJECT}").replace("demo-", "site-")
+    text = text.replace("{kind: folder, block: site-dicom}", "{kind: dicomweb, block: site-dicomweb}")
+    shutil.copytree(PROFILES, profiles)
+    (profiles / "projects" / "demo-hospital.yaml").unlink()
+    (profiles / "projects" / f"{PROJECT}.yaml").write_text(text)
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> Hospital:
+    return build_hospital(tmp_path / "hospital", seed=23, today=datetime.now(UTC).date(), scale=0.05)
+
+
+@pytest.fixture
+def database(postgresql_url: str) -> Any:
+    link = LinkDatabase(postgresql_url, clock=lambda: datetime.now(UTC))
+    link.migrate()
+    yield link
+    link.close()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("prefect_server")
+def test_everything_arrives_where_it_should(
+    hospital: Hospital,
+    database: LinkDatabase,
+    postgresql_url: str,
+    orthanc: Orthanc,
+    second_orthanc: Orthanc,
+    receiver_peer: Peer,
+    azurite: Azurite,
+    key_vault: KeyVault,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    profiles = tmp_path / "profiles"
+    a_project(profiles)
+    monkeypatch.setenv("SAFELIGHT_PROFILES", str(profiles))
+    orthanc.upload(sorted((hospital.folder / "archives" / "primary").rglob("*.dcm")))
+    for name, value in (("site-key", KEY), ("site-salt", SALT)):
+        key_vault.set_secret(name, value)
+    container = azurite.new_container()
+    lake = f"az://{container}/lake"
+    documents: dict[str, Any] = {
+        "link-database": LinkStore(url=postgresql_url),
+        f"pseudonym-key-{PROJECT}": PseudonymKeyVault(
+            vault_url=key_vault.url,
+            key_secret="site-key",
+            salt_secret="site-salt",
+            tenant_id=key_vault.tenant_id,
+            client_id=key_vault.client_id,
+            client_secret=key_vault.client_secret,
+            authority=key_vault.url,
+            ca_file=key_vault.bundle,
+            verify_challenge_resource=False,
+        ),
+        "raw-cache": LocalFolder(path=tmp_path / "raw-cache"),
+        "work": LocalFolder(path=tmp_path / "work"),
+        "storage-receiver": StorageNode(ae_title=receiver_peer.ae_title, host="127.0.0.1", port=receiver_peer.port),
+        "site-deliveries": LocalFolder(path=hospital.deliveries),
+        "site-patient-record": LocalFolder(path=hospital.record),
+        "site-opt-out": LocalFolder(path=hospital.opt_out),
+        "site-lake": DeltaLake(uri=lake, storage_options=azurite.storage_options),
+        "site-dicomweb": DicomwebServer(
+            url=second_orthanc.dicomweb_url, username=second_orthanc.username, password=second_orthanc.password
+        ),
+        "site-archive-primary": DicomNode(
+            ae_title=orthanc.ae_title, host="127.0.0.1", port=orthanc.port, calling_ae_title=receiver_peer.ae_title
+        ),
+    }
+    for name, block in documents.items():
+        block.save(name, overwrite=True)
+    for use in load_project(profiles / "projects", PROJECT).archives:
+        register_limits(use)
+
+    first = nightly_batch((PROJECT,))[PROJECT]
+    assert first["requested"] == sum(count for name, count in first.items() if name != "requested")
+    exported = list(database.find(PROJECT, [RequestState.EXPORTED]))
+    assert first["exported"] == len(exported) > 20
+
+    # What a researcher sees on the DICOMweb node is what was written, under the pseudonyms of the vault's key.
+    answer = requests.get(
+        f"{second_orthanc.dicomweb_url}/studies",
+        auth=(second_orthanc.username, second_orthanc.password),
+        headers={"Accept": "application/dicom+json"},
+        timeout=30,
+    )
+    delivered = {study["0020000D"]["Value"][0] for study in answer.json()}
+    assert delivered == {request.pseudo_study_uid for request in exported}
+    pseudonymizer = Pseudonymizer(ProjectKey(KEY, SALT))
+    assert delivered == {pseudonymizer.uid(request.located_study_uid) for request in exported}
+    written = sorted((tmp_path / "work" / PROJECT / "studies").rglob("*.dcm"))
+    assert len(second_orthanc.instances()) == len(written)
+    some = dcmread(written[0], stop_before_pixels=True)
+    assert second_orthanc.file(some.SOPInstanceUID) == written[0].read_bytes()
+
+    tables = {
+        name: DeltaTable(f"{lake}/{PROJECT}/{name}", storage_options=azurite.storage_options)
+        for name in ("image_occurrence", "dicom_instance", "note", "person", "request_outcome", "release")
+    }
+    assert tables["dicom_instance"].to_pyarrow_table().num_rows == len(written)
+    assert set(tables["image_occurrence"].to_pyarrow_table()["image_study_uid"].to_pylist()) == delivered
+    assert tables["request_outcome"].to_pyarrow_table().num_rows == first["requested"]
+    versions = {name: table.version() for name, table in tables.items()}
+
+    assert nightly_batch((PROJECT,))[PROJECT] == first
+    for table in tables.values():
+        table.update_incremental()
+    assert {name: table.version() for name, table in tables.items()} == versions
+    assert len(second_orthanc.instances()) == len(written)
