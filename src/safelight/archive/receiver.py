@@ -104,6 +104,7 @@ class StorageReceiver:
         self._intake = Intake(self._spool, reserve_bytes=self._reserve)
         entity = library.entity(self.ae_title, timeout=self._idle)
         entity.maximum_associations = self._maximum
+        entity.acse_timeout = min(30.0, self._idle)
         entity.require_called_aet = True
         entity.require_calling_aet = sorted({peer.ae_title for peer in self._peers})
         entity.add_supported_context(_VERIFICATION)
@@ -152,7 +153,8 @@ class StorageReceiver:
             for association in open_ones:
                 if association.is_established or association.is_aborted:
                     association.join(timeout=max(0.0, deadline - time.monotonic()))
-                association.kill()
+                # Not kill(): that waits for a state which a silent peer never lets it reach.
+                association.dul.kill_dul()
                 library.close_socket(association)
         if self._thread is not None:
             self._thread.join(timeout=1.0)
