@@ -53,7 +53,16 @@ def test_real_files_lose_nothing_that_their_class_must_have(name: str, research:
 
 def test_hard_files_lose_nothing_that_their_class_must_have(runs: list[Run]) -> None:
     # These cases have illegal values or VRs in such attributes: what can't be checked goes, class or no class.
-    illegal = {"over_long", "wrong_vr", "contradicting_bytes", "codes", "character_sets", "malformed", "odd_dates", "numbers"}
+    illegal = {
+        "over_long",
+        "wrong_vr",
+        "contradicting_bytes",
+        "codes",
+        "character_sets",
+        "malformed",
+        "odd_dates",
+        "numbers",
+    }
     written = [run for run in runs if run.result.outcome is InstanceOutcome.WRITTEN and run.case.name not in illegal]
     assert {run.case.name: gone for run in written if (gone := lost(run.source, run.result.path))} == {}
     assert len(written) > 80

@@ -117,7 +117,8 @@ from pathlib import Path
 from safelight.dicom import DeidEngine
 from safelight.profile import load_profile
 from safelight.pseudonym import ProjectKey, Pseudonymizer
-engine = DeidEngine(load_profile(Path({str(PROFILES)!r}), "research").dicom, Pseudonymizer(ProjectKey(bytes(range(64)), bytes(range(16)))))
+key = ProjectKey(bytes(range(64)), bytes(range(16)))
+engine = DeidEngine(load_profile(Path({str(PROFILES)!r}), "research").dicom, Pseudonymizer(key))
 result = engine.deidentify(Path({str(source)!r}), Path({str(tmp_path / "out")!r}))
 assert result.outcome == "written", result.reason
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
@@ -187,3 +188,31 @@ def test_codes_of_standard_terminologies_stay_and_typed_meanings_do_not(code: Co
     assert clean.meaning
     if meaning is not None:
         assert clean.meaning == meaning
+
+
+def test_a_profile_may_blank_the_patient_and_the_engine_still_knows_whose_dates_to_shift(
+    tmp_path: Path, pseudonymizer: Pseudonymizer
+) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nextends: [base]\ndicom:\n  elements: {PatientID: empty, AccessionNumber: empty}\n"
+    )
+    engine = DeidEngine(load_profile(tmp_path, "mine", shared=PROFILES).dicom, pseudonymizer)
+    maker = Maker(random.Random("blank"))
+    (tmp_path / "in").write_bytes(maker.ct())
+    result = engine.deidentify(tmp_path / "in", tmp_path / "out")
+    assert result.outcome == "written", result.reason
+    after = pydicom.dcmread(result.path)
+    assert (after.PatientID, after.AccessionNumber) == ("", "")
+    assert after.StudyDate not in {"", "19710519"}
+
+
+@pytest.mark.parametrize("name", ["basic", "ct", "rt", "pet"])
+def test_other_shipped_profiles_let_a_ct_through_without_a_canary(
+    name: str, tmp_path: Path, pseudonymizer: Pseudonymizer
+) -> None:
+    engine = DeidEngine(load_profile(PROFILES, name).dicom, pseudonymizer)
+    (tmp_path / "in").write_bytes(Maker(random.Random(name)).ct())
+    result = engine.deidentify(tmp_path / "in", tmp_path / "out")
+    assert result.outcome == "written", result.reason
+    assert verify_file(Path(result.path)) == []
+    assert MARK.encode() not in Path(result.path).read_bytes()

@@ -1,6 +1,7 @@
 """The Basic Application Level Confidentiality Profile of PS3.15 with its options, as an allow-list.
 
-Every attribute that some storage class knows and table E.1-1 leaves alone is kept; the table's rows become operations.
+Every attribute that some storage class knows and table E.1-1 leaves alone is kept, but for free text, which goes through
+the closed vocabulary; the table's rows become operations.
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ from safelight.operation import (
 
 #: Options that need the pixels or the content items understood; they are not selectable.
 UNSUPPORTED: Final = frozenset({"clean_pixel_data", "clean_recognizable_visual_features", "clean_graphics"})
+#: Texts that devices write and codes are made of.
+DEVICE_TEXTS: Final = frozenset(
+    {
+        "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "ConvolutionKernel", "SequenceName",
+        "PulseSequenceName", "ReceiveCoilName", "TransmitCoilName", "CodeValue", "LongCodeValue", "CodeMeaning",
+        "CodingSchemeDesignator", "CodingSchemeVersion",
+    }
+)  # fmt: skip
 _EXCLUSIVE: Final = ("retain_longitudinal_full_dates", "retain_longitudinal_modified_dates")
 
 
@@ -50,13 +59,24 @@ def basic_rules(options: Iterable[str]) -> dict[Address, Operation]:
         if not vr or keyword_of(tag) in OWNED or not 8 <= tag >> 16 < 0x7FE0 or (tag >> 16) & 0xFF00 in (0x5000, 0x6000):
             continue
         row = table.get(tag)
-        operation = Keep() if row is None else _operation(_action(row.action, row.options, chosen), vr, address)
-        if row is None and vr == "UI" and not keyword_of(tag).endswith("ClassUID"):
-            # Instance references that the table does not list still have to resolve.
-            operation = Uid()
+        operation = (
+            _unlisted(keyword_of(tag), vr)
+            if row is None
+            else _operation(_action(row.action, row.options, chosen), vr, address)
+        )
         if operation is not None and misfit(address, operation) is None:
             rules[address] = operation
     return rules
+
+
+def _unlisted(keyword: str, vr: str) -> Operation | None:
+    """Return what becomes of an attribute that the table does not name: kept, but for what people may type into."""
+    if vr == "UI":
+        # Standard UIDs stay as they are; references to instances still have to resolve.
+        return Uid()
+    if vr in {"LO", "LT", "SH", "ST", "UC", "UT"} and keyword not in DEVICE_TEXTS:
+        return CleanText()
+    return None if vr in {"UR", "DA", "DT", "PN", "AE"} else Keep()
 
 
 def _action(basic: str, options: dict[str, str], chosen: tuple[str, ...]) -> str:
@@ -89,6 +109,8 @@ def _operation(action: str, vr: str, address: Address) -> Operation | None:
     if vr == "SQ":
         # An item of a D sequence has to be there: what it holds follows the same rules.
         return Empty() if action == "Z" else Keep(reason="its items follow the same rules")
+    if keyword_of(address.tag) == "PatientID":
+        return SecureHash()
     if action == "Z":
-        return SecureHash() if keyword_of(address.tag) == "PatientID" else Empty()
+        return Empty()
     return Fixed(value=DUMMIES[vr]) if vr in DUMMIES else Remove()

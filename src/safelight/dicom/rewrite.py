@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from safelight.dicom.element_step import ElementStep
-from safelight.dicom.program import CONSTANT, KEEP, KEEP_NOTED, PIXELS, SEQUENCE, Program, State
+from safelight.dicom.program import CONSTANT, KEEP_NOTED, PIXELS, SEQUENCE, WATCHED_TAGS, Program, State, Step
 from safelight.dicom.skip import MORE, UNDEFINED, skip_undefined
 from safelight.dicom.vr import ALL, LONG_HEADER
 from safelight.errors import StudyRejected
@@ -161,7 +161,7 @@ class Rewriter(ElementStep):
                     stop = skip_undefined(data, value, implicit or vr == b"UN", MAX_DEPTH)
             elif stop > end:
                 raise StudyRejected(Reason.TRUNCATED)
-            elif stop > have and self._wanted(step, group, number, length):
+            elif stop > have and self._wanted(step, tag, length):
                 if length > MAX_HELD:
                     raise StudyRejected(Reason.MALFORMED)
                 base, value, stop = base + pos, value - pos, stop - pos
@@ -175,6 +175,8 @@ class Rewriter(ElementStep):
             elif step.kind == SEQUENCE:
                 out.append(self._sequence(step, data, value, stop, vr, implicit, 1))
             elif step.kind == CONSTANT:
+                if tag in WATCHED_TAGS:
+                    noted[tag] = data[value:stop]
                 out.append(self._constant(step))
             else:
                 raw = data[value:stop]
@@ -202,10 +204,11 @@ class Rewriter(ElementStep):
         self.header_end = base + pos
 
     @staticmethod
-    def _wanted(step: object, group: int, number: int, length: int) -> bool:
+    def _wanted(step: Step | None, tag: int, length: int) -> bool:
+        """Tell whether an element's value has to be in the window, or can be stepped over."""
         if step is None:
-            return bool(group & 1) and 0x10 <= number <= 0xFF and length <= 64
-        return getattr(step, "kind", KEEP) != CONSTANT
+            return bool(tag & 0x10000) and 0x10 <= tag & 0xFFFF <= 0xFF and length <= 64
+        return step.kind != CONSTANT or tag in WATCHED_TAGS
 
 
 _PIXEL_REPRESENTATION: Final = b"\x28\0\x03\x01\2\0\0\0"
