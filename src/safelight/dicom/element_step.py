@@ -360,4 +360,3 @@ class ElementStep:
 
 
 _SEQUENCE_VRS: Final = frozenset((b"SQ", b"UN", b""))
-__all__ = ["SEQUENCE", "ElementStep"]

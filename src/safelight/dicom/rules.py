@@ -9,12 +9,11 @@ from typing import Any, Final, Literal, cast
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydicom.datadict import keyword_dict
 
-from safelight.dicom.address import Address, keyword_of, parse_address
+from safelight.dicom.address import Address, parse_address
 from safelight.dicom.burned_in import BurnedInRules, parse_burned_in
 from safelight.dicom.misfit import misfit
 from safelight.dicom.standard import OPTIONS
 from safelight.dicom.storage import class_kinds, expand_classes
-from safelight.errors import ConfigurationError
 from safelight.operation import Keep, Operation, Uid, parse_operation
 from safelight.yamlfile import Key, YamlFile
 
@@ -205,11 +204,3 @@ def _always() -> dict[Address, Rule]:
     found = {Address(keyword_dict[keyword]): Rule(Uid()) for keyword in mapped}
     found[Address(keyword_dict["SpecificCharacterSet"])] = Rule(Keep())
     return found
-
-
-def element_name(tag: int) -> str:
-    """Return the keyword of a tag, or ``(gggg,eeee)``."""
-    return keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-
-
-__all__ = ["ConfigurationError", "DicomRules", "PixelPolicy", "Rule", "RulesBuilder", "element_name"]

@@ -27,12 +27,9 @@ LIMITS: Final = {
     b"AE": 16, b"AS": 4, b"CS": 16, b"DA": 8, b"DS": 32, b"DT": 26, b"IS": 12, b"LO": 64, b"LT": 10240, b"PN": 324,
     b"SH": 16, b"ST": 1024, b"TM": 16, b"UC": 2**31, b"UI": 64, b"UR": 2**31, b"UT": 2**31,
 }  # fmt: skip
-#: Text in which a backslash is a character and not a separator (PS3.5 section 6.4).
-SINGLE_TEXT: Final = frozenset((b"LT", b"ST", b"UT", b"UR"))
 #: Text that SpecificCharacterSet applies to (PS3.5 section 6.1.2.3).
 CHARSET_TEXT: Final = frozenset((b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT"))
 TEXT: Final = frozenset(LIMITS)
-FREE_TEXT: Final = CHARSET_TEXT
 PADDING: Final = b" \0"
 
 _DECIMAL = re.compile(rb" *[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})? *")
