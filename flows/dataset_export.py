@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.export import export_dataset, write_tables
+from tasks.export import export_dataset, tidy_work_folder, write_tables
 from tasks.parameters import ProjectSlug
 from tasks.stages import check_project, report_stage
 
@@ -17,4 +17,4 @@ def dataset_export(project: ProjectSlug) -> dict[str, int]:
         project: the project whose verified data is exported.
     """
     check_project(project)
-    return report_stage(project, "export", [write_tables(project), export_dataset(project)])
+    return report_stage(project, "export", [write_tables(project), export_dataset(project), tidy_work_folder(project)])

@@ -15,6 +15,7 @@ from safelight.release.dicomweb import DicomwebDestination
 from safelight.release.folder import FolderDestination
 from safelight.release.lake import Lake
 from safelight.release.manifest import Terms
+from safelight.release.retention import tidy_work
 from safelight.release.schemas import TableSchema
 from safelight.staging import read_staged
 from tasks.policies import LEASE, RETRYING
@@ -88,3 +89,14 @@ def export_dataset(project: str) -> dict[str, int]:
         if result.release_id:
             get_run_logger().info("Project %s: release %s, %d instances.", project, result.release_id, result.instances)
         return by_name(project, result.counts) | {"instances delivered": result.instances}
+
+
+@task(task_run_name="tidy-{project}", **RETRYING)
+def tidy_work_folder(project: str) -> dict[str, int]:
+    """Remove de-identified copies that the project does not keep any longer. Returns counts by name."""
+    with open_run(project) as run:
+        days = run.project.retention.work_days
+        removed = tidy_work(
+            run.database, project, run.work / "studies", pseudonymizer=run.pseudonymizer, days=days, now=now()
+        )
+        return {"studies tidied away": removed} if removed else {}
