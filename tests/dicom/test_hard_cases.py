@@ -14,8 +14,9 @@ import pytest
 from safelight.dicom import DeidEngine, verify_file
 from safelight.dicom.container import IMPLEMENTATION_UID
 from safelight.model import InstanceOutcome
+from safelight.profile import load_profile
 from safelight.pseudonym import Pseudonymizer, is_valid_uid
-from tests.dicom.conftest import Run, run_all
+from tests.dicom.conftest import PROFILES, Run, run_all
 from tests.dicom.hard import BIRTH_DATE, MARK, SECRET_ROOT, STUDY_DATE
 
 WRITTEN = InstanceOutcome.WRITTEN
@@ -160,6 +161,13 @@ def test_a_second_run_writes_the_same_bytes(
     for one, two in zip(runs, again, strict=True):
         if one.result.outcome is WRITTEN:
             assert one.output == two.output, named(one)
+
+
+def test_the_basic_profile_leaks_nothing_either(tmp_path: Path, pseudonymizer: Pseudonymizer) -> None:
+    runs = run_all(tmp_path, DeidEngine(load_profile(PROFILES, "basic").dicom, pseudonymizer))
+    needles = [needle.encode() for needle in (MARK, SECRET_ROOT, BIRTH_DATE, STUDY_DATE)]
+    assert [named(run) for run in written(runs) if any(needle in run.output for needle in needles)] == []
+    assert [named(run) for run in runs if run.hard.expect is None and run.result.outcome is not WRITTEN] == []
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90"])

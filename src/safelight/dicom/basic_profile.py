@@ -76,7 +76,10 @@ def _unlisted(keyword: str, vr: str) -> Operation | None:
         return Uid()
     if vr in {"LO", "LT", "SH", "ST", "UC", "UT"} and keyword not in DEVICE_TEXTS:
         return CleanText()
-    return None if vr in {"UR", "DA", "DT", "PN", "AE"} else Keep()
+    if keyword == "ContentLabel":
+        return Fixed(value=DUMMIES["CS"])
+    # Bytes that nothing can look into, addresses, and the one code string that users make up.
+    return None if vr in {"AE", "DA", "DT", "OB", "PN", "UN", "UR"} or keyword == "GraphicLayer" else Keep()
 
 
 def _action(basic: str, options: dict[str, str], chosen: tuple[str, ...]) -> str:
