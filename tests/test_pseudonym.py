@@ -10,9 +10,11 @@ import uuid
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom._uid_dict import UID_dictionary
 
 from safelight.errors import KeyUnavailable
 from safelight.pseudonym import (
+    STANDARD_UID,
     VR_LIMITS,
     ProjectKey,
     Pseudonymizer,
@@ -134,7 +136,7 @@ def test_every_uid_becomes_a_valid_one_and_only_once(uid: str) -> None:
     found = pseudonyms.uid(uid)
     assert is_valid_uid(found)
     assert pseudonyms.uid(uid) == found
-    assert (found == uid) == uid.startswith("1.2.840.10008.")
+    assert (found == uid) == bool(STANDARD_UID.fullmatch(uid))
 
 
 @pytest.mark.parametrize("uid", ["", "1.2.840.10008.1.2.1", "2.16.840.1.113883.6.1"])
@@ -183,3 +185,21 @@ def test_a_shift_needs_room() -> None:
 
 def test_canonical_bytes_are_what_the_design_says() -> None:
     assert canonical(" 00é ") == "00é".encode()
+
+
+def test_every_uid_of_the_standard_is_left_alone(pseudonyms: Pseudonymizer) -> None:
+    for uid in UID_dictionary:
+        assert pseudonyms.uid(uid) == uid
+
+
+@pytest.mark.parametrize(
+    "uid",
+    [
+        "1.2.840.10008.19470313",
+        "1.2.840.10008.5.1.4.1.1.4857773456",
+        "2.16.840.1.113883.2.1.4.1.9434765919",
+        "1.2.840.10008",
+    ],
+)
+def test_a_number_that_hides_under_a_standard_root_is_mapped(uid: str, pseudonyms: Pseudonymizer) -> None:
+    assert pseudonyms.uid(uid).startswith("2.25.")

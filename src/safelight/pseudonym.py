@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,8 +21,11 @@ SALT_BYTES: Final = 16
 DIGEST_BYTES: Final = 48
 #: PS3.5 table 6.2-1: the longest value of each VR that can hold a base64 digest, in characters.
 VR_LIMITS: Final = {"SH": 16, "LO": 64, "PN": 64, "ST": 1024, "LT": 10240, "UC": 2**31, "UT": 2**31}
-#: UIDs that name a definition and not a patient's object: never mapped (PS3.6 annex A; HL7's coding systems).
-STANDARD_UID_ROOTS: Final = ("1.2.840.10008.", "2.16.840.1.113883.")
+#: UIDs that name a definition and not a patient's object (PS3.6 annex A, HL7's code systems): never mapped. Their parts
+#: are short; a number or date of a patient that hides under such a root is not.
+STANDARD_UID: Final = re.compile(
+    r"1\.2\.840\.10008(?:\.(?:0|[1-9]\d{0,3})){1,9}|2\.16\.840\.1\.113883\.6(?:\.(?:0|[1-9]\d{0,3})){1,3}"
+)
 
 
 def canonical(value: str) -> bytes:
@@ -109,7 +113,7 @@ class Pseudonymizer:
         Standard-defined UIDs (SOP classes, transfer syntaxes, coding schemes) and empty ones come back unchanged.
         """
         uid = uid.strip(" \0\t\r\n")
-        if not uid or (uid.startswith(STANDARD_UID_ROOTS) and is_valid_uid(uid)):
+        if not uid or STANDARD_UID.fullmatch(uid):
             return uid
         number = int.from_bytes(self.digest(uid, "uid", 16), "big")
         number = number & ~(0xF << 76) | (0x8 << 76)
