@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate, WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
 
 from blocks import BLOCKS
@@ -54,6 +54,16 @@ def register_limits(use: ArchiveUse) -> list[str]:
                 client.create_global_concurrency_limit(limit)
                 new.append(limit.name)
     return new
+
+
+def free_places(use: ArchiveUse) -> None:
+    """Forget who holds the archive's associations. Only for a server of one's own, before anything runs.
+
+    The orchestrator keeps leases in memory by default: a server that was killed has forgotten them when it comes back,
+    and what they held would stay held for good.
+    """
+    with get_client(sync_client=True) as client:
+        client.update_global_concurrency_limit(associations_limit(use.block), GlobalConcurrencyLimitUpdate(active_slots=0))
 
 
 def register_work_pool() -> bool:

@@ -70,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
             register(folder, hospital, port)
             if options.serve:
                 return _serve(folder)
+            _free_places()
             before = _exported(folder)
             _run(console, folder)
         summary = _summarise(folder, before, seconds=time.monotonic() - started)
@@ -142,6 +143,15 @@ def register(folder: Path, hospital: Hospital, receiver_port: int) -> None:
     for use in load_project(CHECKOUT / "profiles" / "projects", PROJECT).archives:
         register_limits(use)
     hospital.refresh_opt_out(now())
+
+
+def _free_places() -> None:
+    """Let go of what a demo that was killed still holds: nobody else uses its server."""
+    from deployments.bootstrap import free_places
+    from safelight.project import load_project
+
+    for use in load_project(CHECKOUT / "profiles" / "projects", PROJECT).archives:
+        free_places(use)
 
 
 def database_url(folder: Path) -> str:

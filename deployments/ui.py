@@ -36,6 +36,8 @@ def main() -> int:
         "PREFECT_API_URL": f"{address}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_PROMPT": "false",
+        # Leases outlive the server, so that what a killed worker held is given back after a restart, too.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "SAFELIGHT_HOME": str(CHECKOUT),
         "PYTHONUNBUFFERED": "1",
     }

@@ -10,7 +10,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 
-from deployments.bootstrap import register_limits
+from deployments.bootstrap import free_places, register_limits
 from safelight.archive.settings import ArchiveUse, Budget
 from safelight.errors import ArchiveClosed, ConfigurationError
 from tasks.policies import associations_limit, operations_limit
@@ -88,6 +88,17 @@ def test_no_more_associations_than_allowed_are_in_flight() -> None:
     assert most == 2
     with get_client(sync_client=True) as client:
         assert client.read_global_concurrency_limit_by_name(associations_limit("two-at-once")).active_slots == 0
+
+
+def test_places_of_a_killed_worker_can_be_freed() -> None:
+    use = an_archive("left-behind", associations=1)
+    with get_client(sync_client=True) as client:
+        name = associations_limit("left-behind")
+        client.increment_concurrency_slots_with_lease([name], 1, "concurrency", 60)
+        assert client.read_global_concurrency_limit_by_name(name).active_slots == 1
+        free_places(use)
+        limit = client.read_global_concurrency_limit_by_name(name)
+    assert (limit.active_slots, limit.limit, limit.active) == (0, 1, True)
 
 
 def test_a_change_of_the_rate_is_seen_by_who_waits() -> None:
