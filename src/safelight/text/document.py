@@ -13,7 +13,7 @@ from safelight.text.folding import fold_character
 if TYPE_CHECKING:
     from safelight.text.lexicon import Lexicon
 
-WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019\u2018\u02bc\-\u2010\u2011][^\W\d_]+)*")
+WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019\u2018\u02bc\-\u2010\u2011][^\W\d_]+){0,8}")
 _POSSESSIVE: Final = re.compile(r"'s$|s'$")
 
 
@@ -141,7 +141,7 @@ class Document:
 
     def starts_sentence(self, word: Word) -> bool:
         """Tell whether the word's capital may come from its place: after a stop, a colon, a line's or bullet's start."""
-        before = self.text[: word.start].rstrip(" \t\"'(\u2018\u201c*-\u2022")
+        before = self.text[max(0, word.start - 40) : word.start].rstrip(" \t\"'(\u2018\u201c*-\u2022")
         return not before or before[-1] in ".!?:;\n\r|#>" or before.endswith("\n")
 
     def line_is_upper(self, position: int) -> bool:

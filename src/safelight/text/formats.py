@@ -26,13 +26,13 @@ _NO: Final = r"\W{0,3}(?:(?:no|number|num|id|ref|pin|reg|reference)\b)?\W{0,4}"
 _PATTERNS: Final = tuple(
     (label, source, re.compile(pattern))
     for label, source, pattern in (
-        ("EMAIL", "email", r"[\w.+\-']+\s?@\s?[a-z0-9\-]+(?:\.[a-z0-9\-]+)+"),
+        ("EMAIL", "email", r"(?<![\w.+\-'])[\w.+\-']{1,64}\s?@\s?[a-z0-9\-]{1,63}(?:\.[a-z0-9\-]{1,63}){1,8}"),
         ("URL", "url", r"(?:https?|ftp|file)://[^\s<>\"']+|www\.[^\s<>\"']+"),
         ("URL", "path", rf"{_B}[a-z]:\\[^\s\"']+|\\\\[\w.\-]+\\[^\s\"']+|(?<![\w/.])/(?:[\w.\-]+/){{2,}}[\w.\-]*"),
         ("OTHER_ID", "uid", r"(?<![\d.])[012](?:\.\d+){5,}"),
         ("OTHER_ID", "ip", r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])"),
         ("OTHER_ID", "mac", rf"{_B}[0-9a-f]{{2}}(?::[0-9a-f]{{2}}){{5}}{_E}"),
-        ("NHS_NO", "nhs", r"(?<!\d)\d{3}[ .\-\u2010-\u2015]?\d{3}[ .\-\u2010-\u2015]?\d{4}(?!\d)"),
+        ("NHS_NO", "nhs", r"(?<!\w)(?<!\w[\-/.])\d{3}[ .\-\u2010-\u2015]?\d{3}[ .\-\u2010-\u2015]?\d{4}(?!\d)"),
         ("NHS_NO", "nhs_context", rf"{_B}(?:nhs|chi|h&c){_NO}(?P<v>\d[\d \-.]{{5,13}}\d)(?!\d)"),
         ("OTHER_ID", "nino", rf"{_B}[a-ceghj-prtqw-z][a-z]\s?\d{{2}}\s?\d{{2}}\s?\d{{2}}\s?[a-d]{_E}"),
         ("GMC", "register", rf"{_B}(?:gmc|hcpc|nmc|gphc|gdc|hpc|sor|rcr){_NO}(?P<v>[a-z]{{0,3}}\d[\da-z]{{3,8}}){_E}"),
@@ -91,7 +91,7 @@ _PATTERNS: Final = tuple(
         ),
     )
 )
-_MANY_DIGITS: Final = re.compile(r"(?<![\w.])(?=[^\s\d]*\d)[a-z\d](?:[a-z\d]|[\-/_](?=[a-z\d]))*[a-z\d](?![\w])")
+_MANY_DIGITS: Final = re.compile(r"(?<![\w.])(?=[a-z\-/_]{0,24}\d)[a-z\d](?:[a-z\d]|[\-/_](?=[a-z\d]))*[a-z\d](?![\w])")
 _SIZE: Final = re.compile(r"\d+(?:x\d+)+[a-z]{0,3}|(?:\d{2,3}/){2,}\d{2,3}|\d{1,4}[-\u2013]\d{1,4}(?:[a-z]{1,3})?")
 _AGE: Final = re.compile(
     r"(?<![\d./\-])(?P<v>9\d|1[01]\d)(?:[\s\-]{0,2}(?:years?|yrs?|y)[\s\-]{0,2}(?:old|o)?(?![^\W_])|\s?y/?o(?![^\W_])|\s?/\s?(?:m|f)(?![^\W_])|\s?[mf](?![^\W_]))"

@@ -22,7 +22,7 @@ _SIGNATURE_BEFORE: Final = re.compile(
     r"|many thanks|with thanks|regards|signed),?\s*$"
 )
 _LINE_START: Final = re.compile(r"(?:^|\n)[ \t]*(?=[^\W\d_])")
-_COMPONENT: Final = r"[^\W\d_][^\W\d_'\-]*(?:[ '\-][^\W\d_]+)*"
+_COMPONENT: Final = r"[^\W\d_]{1,40}(?:[ '\-][^\W\d_]{1,40}){0,4}"
 _CARETS: Final = re.compile(
     rf"(?<![^\W_])(?P<v>{_COMPONENT}\^{_COMPONENT}(?:\^(?!(?:{alternatives('honorifics.txt')})(?![^\W_]))[^\W\d_]*){{0,3}})"
 )
@@ -81,7 +81,7 @@ def _signatures(document: Document) -> Iterator[Span]:
         words = [word for word in document.words_between(start, start + len(line)) if word.low not in CREDENTIALS]
         if not 1 < len(words) <= 5 or any(word.low in STOP for word in words[:2]):
             continue
-        if not (_SIGNATURE_NEXT.match(low, start + len(line)) or _SIGNATURE_BEFORE.search(low, 0, start)):
+        if not (_SIGNATURE_NEXT.match(low, start + len(line)) or _SIGNATURE_BEFORE.search(low, max(0, start - 60), start)):
             continue
         found = reader.read(start, Trust.SURE)
         if found is not None and not document.is_protected(*found):
@@ -125,7 +125,7 @@ def _initialled(document: Document) -> Iterator[Span]:
         if (
             lexicon.is_clinical(initials)
             or (len(initials) > 1 and initials in STOP)
-            or (initials in {"m", "f"} and _SEX.search(document.low, 0, match.start()))
+            or (initials in {"m", "f"} and _SEX.search(document.low, max(0, match.start() - 12), match.start()))
         ):
             continue
         if word.upper and not document.line_is_upper(word.start):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _B: Final = r"(?<![^\W_])"
 _E: Final = r"(?![^\W_])"
-_W: Final = r"[^\W\d_][\w'\u2019.&\-]*"
+#: A word with its hyphens. Bounded, and never followed by a hyphen: else a long run of them is tried in too many ways.
+_W: Final = r"[^\W\d_][\w'\u2019.&\-]{0,40}"
 _STREET: Final = alternatives("streets.txt")
 _S: Final = r"(?:[ \t]{1,3}|[ \t]{0,2}\n[ \t]{0,4})"
 _ADDRESS: Final = re.compile(
@@ -29,18 +30,18 @@ _ADDRESS: Final = re.compile(
 )
 _NO_ADDRESS: Final = re.compile(rf"\b(?:{alternatives('no_addresses.txt')})\b")
 _TOWN_AFTER_ADDRESS: Final = re.compile(
-    rf"[,^\s]{{1,4}}(?P<v>{_W}(?:[\s\-]{_W}){{0,3}}?)(?=[,^\s]{{1,4}}(?:[a-z]{{1,2}}\d)|\s*\n|[,.]|$)"
+    rf"[,^\s]{{1,4}}(?P<v>{_W}(?:\s{_W}){{0,3}}?)(?=[,^\s]{{1,4}}(?:[a-z]{{1,2}}\d)|\s*\n|[,.]|$)"
 )
 _INSTITUTION: Final = alternatives("institutions.txt")
 _PRACTICE: Final = alternatives("practices.txt")
 _TO_PLACE: Final = re.compile(
     rf"{_B}(?:{alternatives('to_places.txt')})"
-    rf"(?:\s\w+){{0,2}}?\s(?:from|to|at|in|near)\s(?:the\s)?(?P<v>(?:the\s)?{_W}(?:[\s\-]{_W}){{0,2}})"
+    rf"(?:\s\w+){{0,2}}?\s(?:from|to|at|in|near)\s(?:the\s)?(?P<v>(?:the\s)?{_W}(?:\s{_W}){{0,2}})"
 )
 
 
 def _name(words: str, limit: int = 4) -> str:
-    return rf"(?:(?:the|st|st\.)\s{{1,2}})?(?:{_W}[\s\-]{{1,2}}(?:of\s|and\s|&\s|the\s|in\s)?){{1,{limit}}}?(?:{words})"
+    return rf"(?:(?:the|st|st\.)\s{{1,2}})?(?:{_W}\s{{1,2}}(?:of\s|and\s|&\s|the\s|in\s)?){{1,{limit}}}?(?:{words})"
 
 
 _HOSPITAL_LIKE: Final = re.compile(rf"{_B}{_name(_INSTITUTION)}{_E}(?!\s{{1,2}}(?:no|number|num|id)\b)")
@@ -130,7 +131,7 @@ class Places:
                 head = None if document.lexicon.vocabulary.is_common(word.low) and word.low in _GENERIC else word
                 continue
             head = word
-        if head is not None and match.group().endswith("partners") and document.low[: head.start].endswith("dr "):
+        if head is not None and match.group().endswith("partners") and document.low.endswith("dr ", 0, head.start):
             return head.start - 3
         return head.start if head else None
 

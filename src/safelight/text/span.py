@@ -59,23 +59,18 @@ def without_overlaps(spans: Collection[Span], text: str) -> list[Span]:
     nothing that any rule found comes back into the text.
     """
     chosen: list[Span] = []
+    taken = bytearray(len(text))
     for span in sorted(_joined(spans), key=lambda s: (-s.score, s.start - s.end, s.start)):
-        pieces = [(span.start, span.end)]
-        for other in chosen:
-            if other.start < span.end and span.start < other.end:
-                pieces = [
-                    piece
-                    for start, end in pieces
-                    for piece in ((start, min(end, other.start)), (max(start, other.end), end))
-                    if piece[0] < piece[1]
-                ]
-            if not pieces:
-                break
-        for start, end in pieces:
+        start = taken.find(0, span.start, span.end)
+        while start >= 0:
+            end = taken.find(1, start, span.end)
+            end = span.end if end < 0 else end
+            taken[start:end] = b"\1" * (end - start)
             shown = text[start:end]
-            start, end = start + len(shown) - len(shown.lstrip(_EDGES)), end - len(shown) + len(shown.rstrip(_EDGES))
-            if start < end and any(c.isalnum() for c in text[start:end]):
-                chosen.append(Span(start, end, span.label, span.source, span.score))
+            first, last = start + len(shown) - len(shown.lstrip(_EDGES)), end - len(shown) + len(shown.rstrip(_EDGES))
+            if first < last and any(c.isalnum() for c in text[first:last]):
+                chosen.append(Span(first, last, span.label, span.source, span.score))
+            start = taken.find(0, end, span.end)
     return sorted(chosen)
 
 
