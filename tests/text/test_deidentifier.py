@@ -34,6 +34,7 @@ SENTENCES = [
     ("Rao/sr", "[CLINICIAN_1]/[INITIALS]"),
     ("Email: petra.ionescu@nhs.scot", "Email: [EMAIL]"),
     ("Accession: FM-26-1234567890", "Accession: [ACCESSION]"),
+    ("Dr Petra Ionescu, Starlight Ward", "Dr [CLINICIAN_1], [WARD]"),
     ("Our ref: PI/kp/NGH123456", "Our ref: [INITIALS]/[INITIALS]/[MRN]"),
     ("MRN NGH 123 456, acc CT2024123456", "MRN [MRN], acc [ACCESSION]"),
     ("A 93 year old man of 89 kg.", "A [AGE_OVER_89] year old man of 89 kg."),

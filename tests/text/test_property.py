@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +73,46 @@ def test_no_text_breaks_it_and_no_planted_identifier_comes_out(
         for planted in PLANTED:
             if planted in pieces:
                 assert planted not in shown
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a",
+        "1",
+        " ",
+        "\n",
+        "(",
+        "^",
+        "a b ",
+        "a-",
+        "a.",
+        "a^",
+        "1-",
+        "1 ",
+        "a, ",
+        "\\",
+        "/a",
+        "Ward ",
+        "Dr ",
+        "<p ",
+        "{",
+        "<!--",
+        "12 a Road ",
+        "A. ",
+    ],
+)
+def test_a_text_of_one_thing_takes_no_more_than_linear_time(
+    unit: str, deidentifier: TextDeidentifier, a_patient: KnownIdentifiers
+) -> None:
+    def seconds(length: int) -> float:
+        text = unit * (length // len(unit))
+        began = time.process_time()
+        deidentifier.deidentify(text, a_patient, dates="shift", shift_days=-40)
+        return time.process_time() - began
+
+    # A quadratic rule needs a hundred times as long for ten times the text.
+    assert seconds(20_000) < 40 * max(seconds(2_000), 0.02)
 
 
 @settings(max_examples=200, deadline=None)

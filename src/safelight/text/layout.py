@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from safelight.text.document import Document
 
-_NAME: Final = r"[^\W\d_][\w'\u2019\-]+"
+_NAME: Final = r"[^\W\d_][\w'\u2019\-]{1,40}"
 _SIGNATURE_NEXT: Final = re.compile(rf"\s*\n\s*(?:{alternatives('signature_next.txt')})(?![^\W_])")
 _SIGNATURE_BEFORE: Final = re.compile(
     r"(?:yours (?:sincerely|faithfully|truly)|(?:kind|best|warm) (?:regards|wishes)"

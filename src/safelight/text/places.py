@@ -46,7 +46,7 @@ def _name(words: str, limit: int = 4) -> str:
 
 _HOSPITAL_LIKE: Final = re.compile(rf"{_B}{_name(_INSTITUTION)}{_E}(?!\s{{1,2}}(?:no|number|num|id)\b)")
 _PRACTICE_LIKE: Final = re.compile(rf"{_B}{_name(_PRACTICE)}{_E}")
-_WARD: Final = re.compile(rf"{_B}(?P<name>[^\W\d_][\w'\u2019\-]*(?:\s[^\W\d_][\w'\u2019\-]*)?)\sward{_E}")
+_WARD: Final = re.compile(rf"{_B}(?P<name>[^\W\d_][\w'\u2019\-]{{0,40}}(?:\s[^\W\d_][\w'\u2019\-]{{0,40}})?)\sward{_E}")
 _NUMBERED_WARD: Final = re.compile(
     rf"{_B}(?:ward\s(?:[a-z]?\d{{1,3}}[a-z]?|[a-z]\d)|(?:bay|bed|cubicle|side room)\s\d{{1,3}}[a-z]?|ward\s[b-hj-z]){_E}"
 )
