@@ -78,7 +78,7 @@ def deidentify_delivery_reports(project: str, delivery: str) -> dict[str, int]:
             setup=setup,
             pseudonymizer=run.pseudonymizer,
             known=lambda person_id: run.database.patient(project, people[person_id]),
-            fingerprint=text_deidentifier(run).fingerprint(),
+            fingerprint=setup.fingerprint(),
         )
         path = run.work / "notes" / f"{delivery}.parquet"
         staged = stage_notes(results, path, generated=read_summary(run.cohort_folder / delivery / SUMMARY)[0])
