@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from prefect import task
 
 from safelight.cohort.omop import SUMMARY, read_summary
-from safelight.errors import StudyRejected
 from safelight.reports.batch import deidentify_notes
 from safelight.reports.omop import read_notes
 from safelight.reports.staging import stage_notes
 from safelight.reports.workers import Setup
 from safelight.text import load_site
+from safelight.text.elements import ElementCleaner
 from tasks.policies import RETRYING
 from tasks.wiring import open_run
 
@@ -46,10 +46,8 @@ def text_cleaner(run: ProjectRun) -> Callable[[str, KnownIdentifiers | None, int
     """Return what cleans a long text element of an image. It rejects a text that it can't clean."""
 
     def clean(text: str, known: KnownIdentifiers | None, shift_days: int) -> str:
-        result = text_deidentifier(run).deidentify(text, known, dates=run.profile.report_dates, shift_days=shift_days)
-        if result.problems:
-            raise StudyRejected(result.problems[0])
-        return result.text
+        # Built at the first long text: most images have none, and the language model takes seconds.
+        return ElementCleaner(text_deidentifier(run), dates=run.profile.report_dates)(text, known, shift_days)
 
     return clean
 

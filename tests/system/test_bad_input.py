@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,17 +19,12 @@ from flows.dataset_export import dataset_export
 from flows.nightly_batch import nightly_batch
 from flows.pacs_retrieval import pacs_retrieval
 from safelight import errors
+from tests.services.process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Site:
