@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefect import get_run_logger, task
 
 import safelight
-from blocks import DeltaLake, DicomwebServer, LocalFolder
 from safelight.linkage.images import image_rows
 from safelight.linkage.outcomes import outcome_row
 from safelight.release.batch import Export, export_project
-from safelight.release.dicomweb import DicomwebDestination
-from safelight.release.folder import FolderDestination
-from safelight.release.lake import Lake
 from safelight.release.manifest import Terms
 from safelight.release.retention import tidy_work
 from safelight.release.schemas import TableSchema
 from safelight.staging import read_staged
+from tasks.destinations import destinations_of, lake_of
 from tasks.policies import LEASE, RETRYING
 from tasks.stages import by_name, worker_name
-from tasks.wiring import load_block, now, open_run
-
-if TYPE_CHECKING:
-    from safelight.release.destination import Destination
-    from tasks.wiring import ProjectRun
-
-
-def destinations_of(run: ProjectRun) -> list[Destination]:
-    """Return the project's DICOM destinations."""
-    found: list[Destination] = []
-    for destination in run.project.destinations.dicom:
-        if destination.kind == "folder":
-            found.append(FolderDestination(load_block(LocalFolder, destination.block).path, name=destination.block))
-        else:
-            server = load_block(DicomwebServer, destination.block)
-            auth = (server.username, server.password.get_secret_value()) if server.username else None
-            found.append(DicomwebDestination(server.url, auth=auth, ca=server.ca_file, name=destination.block))
-    return found
-
-
-def lake_of(run: ProjectRun) -> Lake:
-    """Return the project's lake."""
-    block = load_block(DeltaLake, run.project.destinations.lake)
-    return Lake(block.uri, block.options())
+from tasks.wiring import now, open_run
 
 
 @task(task_run_name="tables-{project}", **RETRYING)
