@@ -28,7 +28,7 @@ from pynetdicom.sop_class import (
 )
 
 from deployments.demo_hospital.index import LEVELS, UNIQUE_KEYS, Held, Index
-from safelight.archive import checkpoint
+from safelight.dimse import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -15,7 +15,7 @@ from pynetdicom import AE, evt
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
-from safelight.archive import library
+from safelight.dimse import library
 from tests.archive.studies import CT, Study
 from tests.services.process import free_port
 

@@ -25,8 +25,9 @@ from pydicom.uid import (
 )
 from pynetdicom import AE
 
-from safelight.archive import RawCache, StorageReceiver, library
+from safelight.archive import RawCache, StorageReceiver
 from safelight.archive.intake import Expectation
+from safelight.dimse import library
 from safelight.errors import ConfigurationError, StorageUnwritable
 from tests.archive.hostile import VERIFICATION, encoded, send_half_and_drop, store
 from tests.archive.studies import CT, Study

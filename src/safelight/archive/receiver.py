@@ -20,8 +20,8 @@ from typing import Any, Final
 from pynetdicom import evt
 from pynetdicom.transport import ThreadedAssociationServer
 
-from safelight.archive import library
 from safelight.archive.intake import NOT_UNDERSTOOD, SUCCESS, Intake, PartFile
+from safelight.dimse import library
 from safelight.errors import ConfigurationError, StorageUnwritable
 from safelight.model import DicomPeer
 

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import evt
 from pynetdicom.pdu import A_ABORT_RQ
 
-from safelight.archive import checkpoint, library
+from safelight.dimse import checkpoint, library
 from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable
 from safelight.model import DicomPeer
 

@@ -12,8 +12,8 @@ import pytest
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 
-from safelight.archive import checkpoint
-from safelight.archive.checkpoint import Checkpoint
+from safelight.dimse import checkpoint
+from safelight.dimse.checkpoint import Checkpoint
 
 
 @pytest.fixture

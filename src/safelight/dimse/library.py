@@ -1,4 +1,4 @@
-"""How this package uses pynetdicom: silent, and with data sets that go to disk as they come.
+"""How Safelight uses pynetdicom: silent, and with data sets that go to disk as they come.
 
 pynetdicom keeps these settings for the whole process, so they are made in one place. Its log lines quote identifiers of
 queries, PDUs and peers, so its loggers say nothing at all; what matters comes out as an error or a count of ours.
