@@ -91,10 +91,10 @@ def test_what_few_people_share_is_for_governance_only() -> None:
     for public in (found.markdown, found.html):
         assert "1936" not in public
         assert "opted_out" in public
-    assert "| MR | <5 | <5 | <5 | <5 |" in found.markdown
+    assert "| MR | under 5 | under 5 | under 5 | under 5 |" in found.markdown
     # The next smallest is hidden with it, or the total would tell.
     assert "| DX | hidden | hidden | hidden | hidden |" in found.markdown
-    assert "| opted_out | withdrawn | <5 |" in found.markdown
+    assert "| opted_out | withdrawn | under 5 |" in found.markdown
     assert "| 8507 | 1936 | MR | ELBOW | 2019 | 1 |" in found.governance
     assert "| opted_out | withdrawn | 2 |" in found.governance
     assert datasheet(tables(), HEADING, threshold=1).small_cells == 0
@@ -174,7 +174,7 @@ def test_a_chart_is_drawn_to_scale() -> None:
 
 
 def test_a_document_is_the_same_text_in_both_forms() -> None:
-    sections = [Section("One & two", "First.\n\nSecond.", ("a", "b"), (("x|y", "1,000"), ("z", "<5")), 1, "b")]
+    sections = [Section("One & two", "First.\n\nSecond.", ("a", "b"), (("x|y", "1,000"), ("z", "under 5")), 1, "b")]
     markdown, html = as_markdown("T", sections), as_html("T", sections)
     assert "| x\\|y | 1,000 |" in markdown
     assert "<td>x|y</td>" in html

@@ -25,7 +25,7 @@ THRESHOLD: Final = 5
 #: The governance page lists so many small cells, the smallest first, and says how many more there are.
 LISTED: Final = 500
 #: Nothing is fetched, and nothing is written to a disk.
-_ENGINE: Final[dict[str, str | int]] = {
+_ENGINE: Final[dict[str, Any]] = {
     "memory_limit": "512MB",
     "threads": 2,
     "autoinstall_known_extensions": "false",
@@ -289,7 +289,7 @@ class _Sheet:
             )
             reported = joined.aggregate("count(*)").fetchone()[0]
         limits = [
-            f"A count of fewer than {self._threshold} people is shown as <{self._threshold}; where only one count "
+            f"A count of fewer than {self._threshold} people is shown as under {self._threshold}; where only one count "
             "of a table would be, the next smallest is hidden with it.",
             "Dates are shifted by whole days, the same for all dates of a person: intervals hold, while weekdays, seasons "
             "and the order of events of different people do not, and the first and last year are blurred.",
@@ -349,7 +349,7 @@ def _hide(rows: Sequence[tuple[tuple[str, ...], Sequence[int]]], threshold: int)
     if len(hidden) == 1 and len(rows) > 1:
         hidden.add(min((place for place in range(len(rows)) if place not in hidden), key=lambda place: rows[place][1][0]))
     return [
-        (*labels, *(f"<{threshold}" if place in hidden and counts[0] < threshold else "hidden" for _ in counts))
+        (*labels, *(f"under {threshold}" if place in hidden and counts[0] < threshold else "hidden" for _ in counts))
         if place in hidden
         else (*labels, *(f"{count:,}" for count in counts))
         for place, (labels, counts) in enumerate(rows)
