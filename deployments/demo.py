@@ -124,6 +124,9 @@ def register(folder: Path, hospital: Hospital, receiver_port: int) -> None:
         if not (keys / name).exists():
             (keys / name).write_bytes(os.urandom(size))
     register_block_types()
+    labelled = folder / "report-validation"
+    labelled.mkdir(exist_ok=True)
+    shutil.copyfile(hospital.labelled_reports, labelled / "labelled.jsonl")
     documents: dict[str, Any] = {
         "link-database": LinkStore(url=database_url(folder)),
         f"pseudonym-key-{PROJECT}": PseudonymKeyFile(key_file=keys / "key", salt_file=keys / "salt"),
@@ -133,6 +136,7 @@ def register(folder: Path, hospital: Hospital, receiver_port: int) -> None:
         "demo-deliveries": LocalFolder(path=hospital.deliveries),
         "demo-patient-record": LocalFolder(path=hospital.record),
         "demo-opt-out": LocalFolder(path=hospital.opt_out),
+        "demo-report-validation": LocalFolder(path=labelled),
         "demo-lake": DeltaLake(uri=str(folder / "lake")),
         "demo-dicom": LocalFolder(path=folder / "dicom"),
     }

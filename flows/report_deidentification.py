@@ -8,6 +8,7 @@ from tasks.cohort import find_deliveries
 from tasks.parameters import ProjectSlug
 from tasks.reports import deidentify_delivery_reports
 from tasks.stages import check_project, report_stage
+from tasks.validation import validate_changed_configuration
 
 
 @flow(name="report-deidentification", flow_run_name="report-deidentification-{project}")
@@ -18,6 +19,7 @@ def report_deidentification(project: ProjectSlug) -> dict[str, int]:
         project: the project whose deliveries are read.
     """
     check_project(project)
+    validate_changed_configuration(project)
     return report_stage(
         project, "reports", [deidentify_delivery_reports(project, name) for name in find_deliveries(project)]
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from prefect import get_run_logger, task
 
 import safelight
@@ -15,23 +17,23 @@ from safelight.staging import read_staged
 from tasks.destinations import destinations_of, lake_of
 from tasks.policies import LEASE, RETRYING
 from tasks.stages import by_name, worker_name
+from tasks.validation import cleared_notes
 from tasks.wiring import now, open_run
 
 
 @task(task_run_name="tables-{project}", **RETRYING)
 def write_tables(project: str) -> dict[str, int]:
     """Merge staged notes and record rows into the lake. Returns counts by name."""
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     with open_run(project) as run:
         lake = lake_of(run)
-        for path in sorted(run.work.glob("notes/*.parquet")):
-            result = lake.write(project, "note", read_staged(path)[1])
-            counts["new note rows"] = counts.get("new note rows", 0) + result.inserted
+        for path in cleared_notes(run, counts):
+            counts["new note rows"] += lake.write(project, "note", read_staged(path)[1]).inserted
         for path in sorted(run.work.glob("records/*/*.parquet")):
             schema, batches = read_staged(path)
             result = lake.write(project, TableSchema.from_arrow(path.stem, schema), batches)
-            counts[f"new {path.stem} rows"] = counts.get(f"new {path.stem} rows", 0) + result.inserted
-    return counts
+            counts[f"new {path.stem} rows"] += result.inserted
+    return dict(counts)
 
 
 @task(task_run_name="export-{project}", **RETRYING)

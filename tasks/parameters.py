@@ -35,6 +35,22 @@ DeliveryName = Annotated[
         pattern=r"^[A-Za-z0-9._-]{0,100}$",
     ),
 ]
+LabelledSet = Annotated[
+    str,
+    Field(
+        title="Labelled set",
+        description="Name of one labelled set in the project's folder, without .jsonl. Empty: all that are there.",
+        pattern=r"^[A-Za-z0-9._-]{0,100}$",
+    ),
+]
+Answerable = Annotated[
+    str,
+    Field(
+        title="Who",
+        description="Who answers for the result: a role, or a member of staff.",
+        pattern=r"^[\w .,'()/-]{2,80}$",
+    ),
+]
 BatchSize = Annotated[int, Field(title="Batch size", description="Requests a task works on at once.", ge=1, le=1000)]
 ProjectSlugs = Annotated[
     tuple[ProjectSlug, ...],

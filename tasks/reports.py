@@ -52,6 +52,12 @@ def text_cleaner(run: ProjectRun) -> Callable[[str, KnownIdentifiers | None, int
     return clean
 
 
+def report_setup(run: ProjectRun) -> Setup:
+    """Return how the project's reports are de-identified: what a validation measures, and what its record is for."""
+    policy = run.project.reports
+    return Setup(load_site(run.record_folder), policy.ner, run.profile.report_dates, policy.max_characters)
+
+
 @task(task_run_name="reports-of-{delivery}", **RETRYING)
 def deidentify_delivery_reports(project: str, delivery: str) -> dict[str, int]:
     """De-identify one delivery's notes into the work folder. Returns counts by name."""
@@ -69,17 +75,18 @@ def deidentify_delivery_reports(project: str, delivery: str) -> dict[str, int]:
                 else:
                     outside += 1
 
-        policy = run.project.reports
-        setup = Setup(load_site(run.record_folder), policy.ner, run.profile.report_dates, policy.max_characters)
+        setup = report_setup(run)
+        configuration = setup.fingerprint()
         results = deidentify_notes(
             of_the_cohort(),
             setup=setup,
             pseudonymizer=run.pseudonymizer,
             known=lambda person_id: run.database.patient(project, people[person_id]),
-            fingerprint=setup.fingerprint(),
+            fingerprint=configuration,
         )
         path = run.work / "notes" / f"{delivery}.parquet"
-        staged = stage_notes(results, path, generated=read_summary(run.cohort_folder / delivery / SUMMARY)[0])
+        generated = read_summary(run.cohort_folder / delivery / SUMMARY)[0]
+        staged = stage_notes(results, path, generated=generated, configuration=configuration)
         return {
             "notes released": staged.released,
             "notes of people outside the cohort": outside,

@@ -158,6 +158,8 @@ class ProjectRun:
         load_block(StorageNode, self.project.site.receiver)
         for use in self.project.archives:
             load_block(DicomNode, use.block)
+        if self.project.reports.validation:
+            self.writable(self.project.reports.validation.folder)
         load_block(DeltaLake, self.project.destinations.lake)
         kinds: dict[str, type[Block]] = {"folder": LocalFolder, "dicomweb": DicomwebServer}
         for destination in self.project.destinations.dicom:

@@ -33,7 +33,7 @@ from deployments.demo_hospital.population import (
     Population,
     populate,
 )
-from deployments.demo_hospital.record import write_csv, write_record
+from deployments.demo_hospital.record import write_csv, write_labelled_reports, write_record
 from deployments.demo_hospital.serving import running
 from safelight.errors import StorageFull, StorageUnwritable
 from safelight.model import Reason, RequestState
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 #: Raised whenever the same seed and day give other files than before.
-VERSION: Final = 3
+VERSION: Final = 4
 PRIMARY_AE: Final = "DEMOPACS"
 SECONDARY_AE: Final = "DEMOVNA"
 PROJECT: Final = "demo-hospital"
@@ -93,6 +93,11 @@ class Hospital:
     def opt_out(self) -> Path:
         """The folder with the opt-out answer."""
         return self.folder / "opt-out"
+
+    @property
+    def labelled_reports(self) -> Path:
+        """A labelled set on which the report de-identification can be measured."""
+        return self.folder / "record" / "labelled.jsonl"
 
     @property
     def csv_file(self) -> Path:
@@ -242,6 +247,7 @@ def _built(folder: Path, *, seed: int, today: date, scale: float) -> Hospital:
     for number in (1, 2):
         chosen = [study for study in studies if study.extract == number]
         write_extract(folder / "deliveries" / f"extract-{number}", chosen, number=number, seed=seed, today=today)
+    write_labelled_reports(folder / "record" / "labelled.jsonl", studies, seed=seed)
     write_csv(folder / "csv" / "cohort.csv", studies, project=PROJECT, today=today)
     # Written last and in one step: whoever finds it finds everything.
     part = marker.with_suffix(".part")

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from deployments.demo_hospital.casebook import Case, Study
+from deployments.demo_hospital.reports import labelled_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,16 @@ def write_record(folder: Path, population: Population, today: date) -> None:
     allowed = sorted(patient.nhs_number for patient in population.patients if patient.opted_in)
     answer = folder / "opt-out" / f"opt-out-{today:%Y%m%d}.dat"
     answer.write_text("".join(f"{number},\n" for number in allowed), encoding="ascii")
+
+
+def write_labelled_reports(path: Path, studies: tuple[Study, ...], *, seed: int) -> None:
+    """Write the labelled set on which the report de-identification is measured: each study's report in three ways."""
+    known = [study for study in studies if study.patient.recorded and study.accession != "NA"]
+    with path.open("w", encoding="utf-8") as file:
+        for turn in range(1, 4):
+            for study in known:
+                labelled = labelled_report(study, seed=seed, variant=study.number + turn)
+                file.write(json.dumps(labelled, ensure_ascii=False) + "\n")
 
 
 def write_csv(path: Path, studies: tuple[Study, ...], *, project: str, today: date) -> None:

@@ -72,7 +72,7 @@ class Project(BaseModel):
     archives: tuple[ArchiveUse, ...] = Field(min_length=1)
     deid: DeidChoice
     filters: ImageFilters
-    reports: ReportPolicy = ReportPolicy()
+    reports: ReportPolicy = ReportPolicy(include=False)
     destinations: Destinations
     retention: Retention = Retention()
     site: SiteBlocks = SiteBlocks()

@@ -180,3 +180,22 @@ def test_no_other_file_is_in_a_delivery(hospital: Hospital) -> None:
     kinds = Counter(Path(path).suffix for path in hospital.deliveries.rglob("*") if path.is_file())
     assert set(kinds) == {".parquet", ".json"}
     assert kinds[".json"] == 2
+
+
+def test_the_labelled_reports_are_labelled_where_the_patient_stands(hospital: Hospital) -> None:
+    """Enough of them for a validation, and each label on a text that is in the record or looks like what it says."""
+    lines = [json.loads(line) for line in hospital.labelled_reports.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) >= 100
+    assert len({line["id"] for line in lines}) == len(lines)
+    for line in lines:
+        there = {span["label"]: line["text"][span["start"] : span["end"]].upper() for span in line["spans"]}
+        assert there.get("MRN", line["patient"]["mrn"]) == line["patient"]["mrn"].upper()
+        assert there.get("ACCESSION", line["patient"]["accession"]) == line["patient"]["accession"]
+        assert all(text.strip() == text != "" for text in there.values())
+        assert line["patient"]["mrn"].upper() not in _without(line["text"], line["spans"]).upper()
+    labels = {span["label"] for line in lines for span in line["spans"]}
+    assert labels >= {"PATIENT_NAME", "CLINICIAN_NAME", "DOB", "NHS_NO", "PHONE"}
+
+
+def _without(text: str, spans: list[dict[str, Any]]) -> str:
+    return "".join(letter for at, letter in enumerate(text) if not any(s["start"] <= at < s["end"] for s in spans))

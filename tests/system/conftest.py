@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from deployments.demo import PROJECT, open_database, register
 from deployments.demo_hospital import Hospital, build_hospital
+from tests.services.process import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 #: Small images: what is tested here is what happens to them, not how long it takes.
@@ -72,3 +74,31 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The first run."""
     folder = tmp_path_factory.mktemp("demo")
     return finished(folder, run_demo(folder))
+
+
+class Site:
+    """The demo's site: its folder, its hospital, and what was entered so far."""
+
+    def __init__(self, folder: Path, hospital: Hospital) -> None:
+        self.folder = folder
+        self.hospital = hospital
+
+    def states(self) -> dict[str, int]:
+        database = open_database(self.folder)
+        try:
+            return dict(database.summary(PROJECT).outcomes)
+        finally:
+            database.close()
+
+
+@pytest.fixture(scope="session")
+def a_hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    return build_hospital(tmp_path_factory.mktemp("hospital"), seed=11, today=datetime.now(UTC).date(), scale=0.05)
+
+
+@pytest.fixture
+def site(a_hospital: Hospital, tmp_path: Path) -> Site:
+    """A site with its blocks registered; its archives are not running."""
+    a_hospital.primary = a_hospital.secondary = type(a_hospital.primary)("DEMOPACS", "127.0.0.1", free_port())
+    register(tmp_path, a_hospital, free_port())
+    return Site(tmp_path, a_hospital)

@@ -5,54 +5,25 @@ from __future__ import annotations
 import shutil
 import subprocess
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from blocks import DeltaLake, DicomNode, LocalFolder
-from deployments.demo import PROJECT, open_database, register
-from deployments.demo_hospital import Hospital, build_hospital
+from deployments.demo import PROJECT, register
 from flows.cohort_ingest import cohort_ingest
 from flows.dataset_export import dataset_export
 from flows.nightly_batch import nightly_batch
 from flows.pacs_retrieval import pacs_retrieval
 from safelight import errors
 from tests.services.process import free_port
+from tests.system.conftest import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-
-
-class Site:
-    """The demo's site: its folder, its hospital, and what was entered so far."""
-
-    def __init__(self, folder: Path, hospital: Hospital) -> None:
-        self.folder = folder
-        self.hospital = hospital
-
-    def states(self) -> dict[str, int]:
-        database = open_database(self.folder)
-        try:
-            return dict(database.summary(PROJECT).outcomes)
-        finally:
-            database.close()
-
-
-@pytest.fixture(scope="session")
-def a_hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
-    return build_hospital(tmp_path_factory.mktemp("hospital"), seed=11, today=datetime.now(UTC).date(), scale=0.05)
-
-
-@pytest.fixture
-def site(a_hospital: Hospital, tmp_path: Path) -> Site:
-    """A site with its blocks registered; its archives are not running."""
-    a_hospital.primary = a_hospital.secondary = type(a_hospital.primary)("DEMOPACS", "127.0.0.1", free_port())
-    register(tmp_path, a_hospital, free_port())
-    return Site(tmp_path, a_hospital)
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 LanguageModel = Annotated[str, Field(pattern=r"^(spacy|folder:.+)$")]
 
@@ -23,6 +23,18 @@ class Thresholds(BaseModel):
     documents: int = Field(default=100, ge=1, description="Labelled texts, at least.")
 
 
+class ValidationSource(BaseModel):
+    """Where the labelled sets are, and when they are measured again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    folder: str = Field(description="Block of the folder with labelled sets (*.jsonl); the records are kept in it, too.")
+    again: Literal["by-hand", "on-change"] = Field(
+        default="by-hand",
+        description="Whether somebody starts report_validation after each change of the configuration (the staff directory "
+        "is part of it), or the report stage does so by itself.",
+    )
+
+
 class ReportPolicy(BaseModel):
     """How reports and notes are treated."""
 
@@ -33,6 +45,15 @@ class ReportPolicy(BaseModel):
         description="Language models: 'spacy' (packaged), 'folder:PATH' (the hospital's own); none: rules only.",
     )
     max_characters: int = Field(default=100_000, ge=1_000, description="A longer text is quarantined.")
+    validation: ValidationSource | None = Field(
+        default=None, description="How it is proved that the de-identification works; reports can't leave without."
+    )
     thresholds: Thresholds = Field(
         default=Thresholds(), description="What a validation must reach before reports may leave."
     )
+
+    @model_validator(mode="after")
+    def _provable(self) -> ReportPolicy:
+        if self.include and self.validation is None:
+            raise ValueError("reports need 'validation' with the folder of labelled sets, or 'include: false'")
+        return self

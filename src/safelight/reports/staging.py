@@ -30,6 +30,7 @@ NOTE_COLUMNS: Final = pa.schema(
     ]
 )
 _ROWS: Final = 1_000
+_CONFIGURATION: Final = b"safelight.configuration"
 
 
 @dataclass
@@ -41,13 +42,14 @@ class StagedNotes:
     quarantined: Counter[str] = field(default_factory=Counter)
 
 
-def stage_notes(results: Iterable[NoteResult], path: Path, *, generated: datetime) -> StagedNotes:
+def stage_notes(results: Iterable[NoteResult], path: Path, *, generated: datetime, configuration: str) -> StagedNotes:
     """Write the released notes to ``path`` and the others, without text, beside it. Streams.
 
     Args:
         results: of one delivery.
         path: the Parquet file; ``<name>.quarantined.jsonl`` stands beside it.
         generated: when the delivery was generated, aware.
+        configuration: fingerprint of what de-identified them; travels with the file, for the gate of the export.
     """
     counts = StagedNotes()
     aside: list[dict[str, Any]] = []
@@ -79,7 +81,12 @@ def stage_notes(results: Iterable[NoteResult], path: Path, *, generated: datetim
         if rows:
             yield pa.RecordBatch.from_pylist(rows, schema=NOTE_COLUMNS)
 
-    write_staged(path, NOTE_COLUMNS, batches())
+    write_staged(path, NOTE_COLUMNS.with_metadata({_CONFIGURATION: configuration.encode()}), batches())
     listed = "".join(json.dumps(item, sort_keys=True) + "\n" for item in aside)
     path.with_suffix(".quarantined.jsonl").write_text(listed, encoding="ascii")
     return counts
+
+
+def configuration_of(schema: pa.Schema) -> str:
+    """Return the fingerprint of what de-identified the notes of a staged file; empty where it does not say."""
+    return (schema.metadata or {}).get(_CONFIGURATION, b"").decode()

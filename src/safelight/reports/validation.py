@@ -119,26 +119,34 @@ def _failures(figures: Mapping[str, Any], thresholds: Thresholds) -> Iterator[st
 
 
 def require_validation(folder: Path, *, configuration: str, thresholds: Thresholds) -> ValidationRecord:
-    """Return the newest record of exactly this configuration that reaches the thresholds.
+    """Return the newest record of exactly this configuration. All of its records must reach the thresholds.
+
+    Args:
+        folder: of records.
+        configuration: fingerprint of the configuration.
+        thresholds: the project's, which decide now, whatever they were when it was measured.
 
     Raises:
-        ConfigurationError: there is none; says what is missing.
+        ConfigurationError: there is none, or one that does not pass; says what is missing.
     """
-    records = [record for record in _records(folder) if record.configuration == configuration]
+    records = sorted(measured(folder, configuration), key=lambda record: record.at)
     if not records:
         raise ConfigurationError(
             "Report de-identification was not validated with this configuration.",
             remedy="Run the flow report_validation (or 'safelight reports validate') on a labelled set, and try again.",
         )
-    # The project's thresholds decide now, whatever they were when it was measured.
-    passing = [record for record in records if not list(_failures(record.figures, thresholds))]
-    if not passing:
-        newest = max(records, key=lambda record: record.at)
-        raise ConfigurationError(
-            f"The validation of this configuration did not pass: {'; '.join(_failures(newest.figures, thresholds))}.",
-            remedy="Improve the site's lists and validate again.",
-        )
-    return max(passing, key=lambda record: record.at)
+    for record in records:
+        if failures := list(_failures(record.figures, thresholds)):
+            raise ConfigurationError(
+                f"The validation of this configuration on set {record.set_sha256[:16]} did not pass: {'; '.join(failures)}.",
+                remedy="Improve the site's lists, or take a bad set and its record away, and validate again.",
+            )
+    return records[-1]
+
+
+def measured(folder: Path, configuration: str) -> list[ValidationRecord]:
+    """Return all records of exactly this configuration, passed or not."""
+    return [record for record in _records(folder) if record.configuration == configuration]
 
 
 def _records(folder: Path) -> Iterator[ValidationRecord]:
