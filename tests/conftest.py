@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from pynetdicom import _config, dimse_messages
+from pynetdicom import _config
 
 from tests.services.azurite import Azurite
 from tests.services.certificates import Authority
@@ -31,20 +31,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @contextmanager
 def _pynetdicom_as_it_was() -> Iterator[None]:
-    places = (
-        (_config, "UNRESTRICTED_STORAGE_SERVICE"),
-        (_config, "STORE_RECV_CHUNKED_DATASET"),
-        (dimse_messages, "NamedTemporaryFile"),
-    )
-    before = [getattr(module, name) for module, name in places]
+    before = _config.UNRESTRICTED_STORAGE_SERVICE
     yield
-    for (module, name), value in zip(places, before, strict=True):
-        setattr(module, name, value)
+    _config.UNRESTRICTED_STORAGE_SERVICE = before
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _pynetdicom_between_modules() -> Iterator[None]:
-    """Undo how our receiver sets pynetdicom up for the whole process, so that no other peer in it receives that way."""
+    """Undo what our receiver sets for the whole process, so that no other peer in it takes whatever is sent."""
     with _pynetdicom_as_it_was():
         yield
 

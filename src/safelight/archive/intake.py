@@ -12,6 +12,7 @@ import itertools
 import os
 import shutil
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -136,6 +137,7 @@ class Intake:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._expected: dict[str, Expectation] = {}
+        self._heard: dict[str, float] = {}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             _clear_orphans(spool)
@@ -160,14 +162,22 @@ class Intake:
             with self._lock:
                 del self._expected[expectation.study_uid]
 
-    def begin(self) -> PartFile:
-        """Return the file of one arriving data set."""
+    def begin(self, source: str) -> PartFile:
+        """Return the file of one arriving data set; ``source`` says from where, for ``last_heard``."""
         with self._lock:
             path = self._folder / f"{next(self._numbers)}.part"
         status = SUCCESS if self._expected else NOT_AUTHORIZED
         if status == SUCCESS and not self._has_room():
             status = OUT_OF_RESOURCES
-        return PartFile(path, status)
+
+        def hear() -> None:
+            self._heard[source] = time.monotonic()
+
+        return PartFile(path, status, hear)
+
+    def last_heard(self, source: str) -> float:
+        """Return when the last byte of an instance came from there, in monotonic seconds; 0 for never."""
+        return self._heard.get(source, 0.0)
 
     def finish(self, part: PartFile, *, sop_class_uid: str, sop_uid: str) -> int:
         """Put a complete data set where it belongs, or drop it. Returns the status to answer (PS3.4 table B.2-1).
@@ -211,21 +221,20 @@ class Intake:
 
 
 class PartFile:
-    """Stands in for pynetdicom's temporary file, and never raises for the disk.
+    """The file of one arriving instance. Never raises for the disk.
 
     An error is remembered, the rest of the data set is read and dropped, and the C-STORE is answered with its status.
 
     Args:
         path: of the file.
         status: other than success: the data set is refused already, and nothing is written.
+        hear: called with each piece.
     """
 
-    def __init__(self, path: Path, status: int) -> None:
+    def __init__(self, path: Path, status: int, hear: Callable[[], None]) -> None:
         self.path = path
-        self.name = str(path)
-        #: pynetdicom flushes ``file`` after each piece.
-        self.file = self
         self._status = status
+        self._hear = hear
         self._fd = -1
         if status == SUCCESS:
             try:
@@ -233,8 +242,9 @@ class PartFile:
             except OSError:
                 self._status = OUT_OF_RESOURCES
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> None:
         """Write the next piece."""
+        self._hear()
         rest = memoryview(data)
         while self._fd >= 0 and rest:
             try:
@@ -242,10 +252,6 @@ class PartFile:
             except OSError:
                 self._status = OUT_OF_RESOURCES
                 self.discard()
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
 
     def close(self) -> int:
         """Close the file. Returns the status so far."""

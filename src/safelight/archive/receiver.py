@@ -20,7 +20,8 @@ from typing import Any, Final
 from pynetdicom import evt
 from pynetdicom.transport import ThreadedAssociationServer
 
-from safelight.archive.intake import NOT_UNDERSTOOD, SUCCESS, Intake, PartFile
+from safelight.archive.intake import SUCCESS, Intake, PartFile
+from safelight.archive.reception import Reception
 from safelight.dimse import library
 from safelight.errors import ConfigurationError, StorageUnwritable
 from safelight.model import DicomPeer
@@ -82,9 +83,7 @@ class StorageReceiver:
         self._spool = spool
         self._reserve = reserve_bytes
         self._lock = threading.Lock()
-        self._parts: dict[str, PartFile] = {}
-        self._of_association: dict[int, set[str]] = {}
-        self._heard: dict[str, float] = {}
+        self._receptions: dict[int, Reception] = {}
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self._intake: Intake | None = None
@@ -108,7 +107,6 @@ class StorageReceiver:
         entity.require_called_aet = True
         entity.require_calling_aet = sorted({peer.ae_title for peer in self._peers})
         entity.add_supported_context(_VERIFICATION)
-        library.spool_into(self._begin)
         try:
             self._server = entity.make_server(
                 (self.host, self._port),
@@ -116,10 +114,9 @@ class StorageReceiver:
                 server_class=_Server,
                 evt_handlers=[
                     (evt.EVT_CONN_OPEN, library.without_delay),
-                    (evt.EVT_CONN_OPEN, library.read_in_large_pieces),
+                    (evt.EVT_CONN_OPEN, self._connected),
                     (evt.EVT_ACCEPTED, self._accepted),
                     (evt.EVT_REJECTED, lambda _event: self.refuse("association")),
-                    (evt.EVT_C_STORE, self._store),
                     (evt.EVT_CONN_CLOSE, self._closed),
                 ],
             )
@@ -173,10 +170,6 @@ class StorageReceiver:
             raise StorageUnwritable("The receiver is not running.", remedy="Enter it before retrieving.")
         return self._intake
 
-    def last_heard(self, ae_title: str) -> float:
-        """Return when the last byte of an instance came from this archive, in monotonic seconds; 0 for never."""
-        return self._heard.get(ae_title, 0.0)
-
     # -- what comes in
 
     def knows_address(self, address: str) -> bool:
@@ -196,47 +189,25 @@ class StorageReceiver:
         with self._lock:
             self.callers[str(event.assoc.requestor.ae_title).strip()] += 1
 
-    def _begin(self) -> PartFile:
-        """Called by pynetdicom, in the thread of the association that a data set arrives on."""
-        association = getattr(threading.current_thread(), "assoc", None)
-        part = self.intake.begin()
-        with self._lock:
-            self._parts[part.name] = part
-            self._of_association.setdefault(id(association), set()).add(part.name)
-        caller = str(association.requestor.ae_title).strip() if association is not None else ""
-        heard, write = self._heard, part.write
+    def _connected(self, event: evt.Event) -> None:
+        association = event.assoc
 
-        def write_and_hear(data: bytes) -> int:
-            heard[caller] = time.monotonic()
-            return write(data)
+        def begin() -> PartFile:
+            return self.intake.begin(str(association.requestor.ae_title).strip())
 
-        part.write = write_and_hear  # type: ignore[method-assign]
-        return part
+        self._receptions[id(association)] = Reception(association, begin, self._finish)
 
-    def _store(self, event: evt.Event) -> int:
-        name = str(event.request._dataset_path)
-        with self._lock:
-            part = self._parts.pop(name, None)
-            self._of_association.get(id(event.assoc), set()).discard(name)
-        if part is None:
-            self.refuse("instance without a file")
-            return NOT_UNDERSTOOD
-        status = self.intake.finish(
-            part,
-            sop_class_uid=str(event.request.AffectedSOPClassUID),
-            sop_uid=str(event.request.AffectedSOPInstanceUID),
-        )
+    def _finish(self, part: PartFile, sop_class_uid: str, sop_uid: str) -> int:
+        status = self.intake.finish(part, sop_class_uid=sop_class_uid, sop_uid=sop_uid)
         if status != SUCCESS:
             self.refuse(f"instance, status {status:04X}")
         return status
 
     def _closed(self, event: evt.Event) -> None:
         """Remove what an association left in the middle."""
-        with self._lock:
-            names = self._of_association.pop(id(event.assoc), set())
-            parts = [part for name in names if (part := self._parts.pop(name, None)) is not None]
-        for part in parts:
-            part.discard()
+        reception = self._receptions.pop(id(event.assoc), None)
+        if reception is not None:
+            reception.close()
         library.close_socket(event.assoc)
 
 

@@ -195,7 +195,7 @@ class Retrieval:
                             series_uid=series_uid,
                             sop_uids=sop_uids,
                             patient_id=wanted.mrn,
-                            last_arrival=lambda: self._receiver.last_heard(archive.peer.ae_title),
+                            last_arrival=lambda: self._receiver.intake.last_heard(archive.peer.ae_title),
                         )
                     except ArchiveClosed:
                         raise
