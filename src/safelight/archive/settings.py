@@ -6,13 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
-class Budget(BaseModel):
-    """What the archive's manager allows. Initial values: the orchestrator's limits can be changed while a batch runs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    operations_per_second: float = Field(default=2.0, gt=0, le=1000, description="C-FIND, C-MOVE, C-GET, C-ECHO together.")
-    associations: int = Field(default=2, ge=1, le=50, description="Associations in flight at once.")
+from safelight.archive.budget import Budget, Hours, Load
 
 
 class ArchiveUse(BaseModel):
@@ -21,6 +15,8 @@ class ArchiveUse(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     block: str = Field(description="Block of the DICOM node.")
     budget: Budget = Budget()
+    hours: Hours = Hours()
+    load: Load = Load()
     accession_alone: bool = Field(default=False, description="Ask by accession number without the patient's id, too.")
     attempts: int = Field(default=3, ge=1, le=20, description="Attempts an operation, with exponential backoff.")
     move_timeout_seconds: float = Field(default=300, gt=0, description="Silence on a C-MOVE after which it has failed.")
