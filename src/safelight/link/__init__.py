@@ -4,6 +4,7 @@ from safelight.link.database import LinkDatabase
 from safelight.link.rows import (
     Added,
     ArchiveHealth,
+    ArchivePace,
     CachedInstance,
     CachedStudy,
     ReleaseRow,
@@ -16,6 +17,7 @@ from safelight.link.rows import (
 __all__ = [
     "Added",
     "ArchiveHealth",
+    "ArchivePace",
     "CachedInstance",
     "CachedStudy",
     "LinkDatabase",

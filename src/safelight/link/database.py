@@ -11,6 +11,7 @@ from safelight.link import (
     extracts,
     migration,
     moves,
+    paces,
     results,
 )
 from safelight.link import patients as patient_rows
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from safelight.link.rows import (
         ArchiveHealth,
+        ArchivePace,
         CachedInstance,
         CachedStudy,
         ReleaseRow,
@@ -359,6 +361,16 @@ class LinkDatabase:
         """Set the circuit breaker of one archive for all workers."""
         with self._write() as connection:
             results.set_health(connection, archive, health, now=self._clock())
+
+    def archive_paces(self, archive: str, *, last: int = 1) -> list[ArchivePace]:
+        """Return the last changes of an archive's pace, the newest first; none when it never changed."""
+        with self._read() as connection:
+            return paces.newest(connection, archive, last)
+
+    def change_pace(self, archive: str, *, after: ArchivePace, to: ArchivePace) -> bool:
+        """Change an archive's pace for all workers, unless another worker was first: then nothing changes."""
+        with self._write() as connection:
+            return paces.add(connection, archive, to, number=after.number + 1, now=self._clock())
 
     def record_release(self, project: str, release_id: str, manifest_sha256: str, requests: Sequence[int]) -> None:
         """Enter a release. Safe to repeat; raises IntegrityError for another manifest under the same id."""

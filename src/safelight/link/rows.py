@@ -170,6 +170,20 @@ class ArchiveHealth:
 
 
 @dataclass(frozen=True)
+class ArchivePace:
+    """How much of its budget an archive gets, since when, and why; shared by all workers.
+
+    ``number`` counts the changes from 1; 0: never changed. ``usual``: kind of operation -> seconds that it usually takes.
+    """
+
+    number: int = 0
+    share: float = 0.0
+    cause: str = ""
+    usual: Mapping[str, float] = field(default_factory=dict)
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class ReleaseRow:
     """One release: what left, by the SHA-256 of its manifest."""
 

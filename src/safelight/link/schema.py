@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -268,6 +269,19 @@ archive_health: Final = Table(
     _time("opened_at", nullable=True),
     _text("cause"),
     _time("updated_at"),
+)
+
+#: Every change of an archive's pace, and why; the last one counts. Rows are only ever added.
+archive_pace: Final = Table(
+    "archive_pace",
+    metadata,
+    Column("archive", String(255), primary_key=True),
+    # Counted from 1 for each archive: of two workers that change the same pace, one finds its number taken.
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("share", Float, nullable=False),
+    _text("cause"),
+    _text("usual"),
+    _time("at"),
 )
 
 release: Final = Table(
