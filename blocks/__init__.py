@@ -10,9 +10,20 @@ from blocks.link_store import LinkStore
 from blocks.local_folder import LocalFolder
 from blocks.pseudonym_keys import PseudonymKeyFile, PseudonymKeyVault
 from blocks.storage_node import StorageNode
+from blocks.warehouse import Warehouse
 
 #: Every block type of Safelight; bootstrap registers them and tests check each.
-BLOCKS = (DeltaLake, DicomNode, DicomwebServer, LinkStore, LocalFolder, PseudonymKeyFile, PseudonymKeyVault, StorageNode)
+BLOCKS = (
+    DeltaLake,
+    DicomNode,
+    DicomwebServer,
+    LinkStore,
+    LocalFolder,
+    PseudonymKeyFile,
+    PseudonymKeyVault,
+    StorageNode,
+    Warehouse,
+)
 
 __all__ = [
     "BLOCKS",
@@ -24,4 +35,5 @@ __all__ = [
     "PseudonymKeyFile",
     "PseudonymKeyVault",
     "StorageNode",
+    "Warehouse",
 ]
