@@ -31,14 +31,16 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @contextmanager
 def _pynetdicom_as_it_was() -> Iterator[None]:
-    before = _config.UNRESTRICTED_STORAGE_SERVICE
+    names = ("UNRESTRICTED_STORAGE_SERVICE", "STORE_SEND_CHUNKED_DATASET")
+    before = {name: getattr(_config, name) for name in names}
     yield
-    _config.UNRESTRICTED_STORAGE_SERVICE = before
+    for name, value in before.items():
+        setattr(_config, name, value)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _pynetdicom_between_modules() -> Iterator[None]:
-    """Undo what our receiver sets for the whole process, so that no other peer in it takes whatever is sent."""
+    """Undo what we set for the whole process, so that no other peer in it takes whatever is sent, or sends as we do."""
     with _pynetdicom_as_it_was():
         yield
 

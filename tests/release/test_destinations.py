@@ -290,7 +290,7 @@ def test_a_token_that_ran_out_is_renewed_once(tmp_path: Path) -> None:
     (file,) = output_files(tmp_path, count=1)
     tokens = iter(["old", "new", "newer"])
     with StowServer([(401, {}), (200, answer(stored=[file.sop_uid]))]) as server:
-        assert DicomwebDestination(server.url, lambda: next(tokens)).send(PROJECT, [file]).stored
+        assert DicomwebDestination(server.url, lambda fresh: next(tokens)).send(PROJECT, [file]).stored
     assert [headers["Authorization"] for headers in server.headers] == ["Bearer old", "Bearer new"]
 
 

@@ -30,6 +30,8 @@ def prepare() -> None:
     _config.LOG_RESPONSE_IDENTIFIERS = False
     # Any storage SOP class, private ones too, in any transfer syntax.
     _config.UNRESTRICTED_STORAGE_SERVICE = True
+    # Files are sent from the disk in pieces, in their own transfer syntax.
+    _config.STORE_SEND_CHUNKED_DATASET = True
 
 
 def without_delay(event: evt.Event) -> None:

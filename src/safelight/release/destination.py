@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -56,6 +57,22 @@ class SendResult:
         self.refused.update(other.refused)
 
 
+class Left(StrEnum):
+    """Why a withdrawn study is still at a destination: somebody there has to delete it."""
+
+    NO_DELETION = "no_deletion"
+    REFUSED = "refused"
+
+
+@dataclass
+class Withdrawn:
+    """What became of withdrawn studies, by pseudonymous Study Instance UID; each is in exactly one of the three."""
+
+    removed: set[str] = field(default_factory=set)
+    absent: set[str] = field(default_factory=set)
+    left: dict[str, Left] = field(default_factory=dict)
+
+
 class Destination(Protocol):
     """A place for DICOM."""
 
@@ -78,5 +95,13 @@ class Destination(Protocol):
         ...
 
     def locate(self, project: str, study_uid: str, series_uid: str) -> dict[str, str]:
-        """Return how researchers reach a series: ``{"wadors_uri": ...}`` or ``{"local_path": ...}``."""
+        """Return how researchers reach a series: ``{"wadors_uri": ...}``, ``{"local_path": ...}`` or nothing."""
+        ...
+
+    def withdraw(self, project: str, studies: Sequence[str]) -> Withdrawn:
+        """Take whole studies away, of a patient who does not take part any more. Again, it finds them absent.
+
+        Raises:
+            The same as ``send``.
+        """
         ...

@@ -7,17 +7,18 @@ halves, down to single instances, so that one bad instance costs nothing but its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import requests
-import tenacity
 
-from safelight.errors import DestinationRefused, DestinationUnavailable, IntegrityError
+from safelight.errors import DestinationRefused, IntegrityError
 from safelight.model import Reason
-from safelight.release.destination import OutputFile, SendResult
+from safelight.release.attempts import TryAgain, retrying
+from safelight.release.destination import Left, OutputFile, SendResult, Withdrawn
 from safelight.release.multipart import DicomMultipart
 
 #: A batch closes at whichever comes first. Services limit the size of a request (Azure: 4 GB) and answer at its end.
@@ -28,18 +29,26 @@ _TOO_LARGE: Final = 413
 _TRANSIENT: Final = frozenset({408, 424, 425, 429, 500, 502, 503, 504})
 #: Answers to a STOW-RS request that say something of its instances, if only that they are too many.
 _ANSWERED: Final = frozenset({200, 202, 400, 409, _TOO_LARGE})
+#: Answers by which a service says that it deletes nothing, or nothing for us.
+_KEPT: Final = {400: Left.NO_DELETION, 405: Left.NO_DELETION, 501: Left.NO_DELETION, 403: Left.REFUSED, 409: Left.REFUSED}
+_FINE: Final = {"GET": {200, 204}, "POST": _ANSWERED, "DELETE": {200, 202, 204, 404, *_KEPT}}
 # Elements of the answer (PS3.18 table 10.5.3-1) and Azure's failure reasons.
 _STORED, _FAILED, _SOP_UID, _FAILURE = "00081199", "00081198", "00081155", "00081197"
 _ALREADY_THERE: Final = 45070
 _PENDING: Final = 45071
 
 
-class _TryAgain(DestinationUnavailable):
-    """The service asks for another attempt, perhaps after a while."""
+class BearerToken(Protocol):
+    """Gives tokens of an identity provider (RFC 6750)."""
 
-    def __init__(self, message: str, after: float = 0.0) -> None:
-        super().__init__(message, remedy="Check that it runs and can be reached; then export again.")
-        self.after = after
+    def __call__(self, *, fresh: bool) -> str:
+        """Return a token; a new one if ``fresh``, because the last was refused.
+
+        Raises:
+            PermissionError: the provider refuses to give one.
+            ConnectionError: it does not answer.
+        """
+        ...
 
 
 @dataclass
@@ -48,7 +57,7 @@ class DicomwebDestination:
 
     Args:
         url: base address of the service, without ``/studies``.
-        auth: user and password; or a function that returns a bearer token; or None.
+        auth: user and password; or what gives bearer tokens; or None.
         ca: certificate authority to trust instead of the system's.
         name: its name in manifests.
         attempts: attempts a batch.
@@ -56,7 +65,7 @@ class DicomwebDestination:
     """
 
     url: str
-    auth: tuple[str, str] | Callable[[], str] | None = field(default=None, repr=False)
+    auth: tuple[str, str] | BearerToken | None = field(default=None, repr=False)
     ca: Path | None = None
     name: str = "dicomweb"
     attempts: int = 5
@@ -73,7 +82,7 @@ class DicomwebDestination:
 
     def check(self, project: str) -> None:  # noqa: ARG002  a service has no folder for a project
         """Ask for one study. Raises DestinationRefused or DestinationUnavailable."""
-        self._retrying()(self._request, "GET", "/studies?limit=1")
+        retrying(self.attempts, self.wait)(self._request, "GET", "/studies?limit=1")
 
     def send(self, project: str, files: Sequence[OutputFile]) -> SendResult:  # noqa: ARG002
         """Send the files in batches of at most 50 and 200 MB. Memory is flat; the cost is one read of each file."""
@@ -88,8 +97,30 @@ class DicomwebDestination:
         """Return the series' address by WADO-RS (PS3.18 section 10.4)."""
         return {"wadors_uri": f"{self.url}/studies/{study_uid}/series/{series_uid}"}
 
+    def withdraw(self, project: str, studies: Sequence[str]) -> Withdrawn:  # noqa: ARG002
+        """Delete the studies, and look again.
+
+        PS3.18 has no word for it. Azure's service deletes; Orthanc's DICOMweb answers 405, and its keeper has to do it.
+        What the service still shows afterwards is told as left.
+        """
+        result = Withdrawn()
+        for study in studies:
+            if not self._holds(study):
+                result.absent.add(study)
+                continue
+            status = retrying(self.attempts, self.wait)(self._request, "DELETE", f"/studies/{study}").status_code
+            if self._holds(study):
+                result.left[study] = _KEPT.get(status, Left.REFUSED)
+            else:
+                result.removed.add(study)
+        return result
+
+    def _holds(self, study: str) -> bool:
+        answer = retrying(self.attempts, self.wait)(self._request, "GET", f"/studies?StudyInstanceUID={study}&limit=1")
+        return answer.status_code != 204 and answer.json() != []
+
     def _send(self, batch: Sequence[OutputFile]) -> SendResult:
-        answer = self._retrying()(self._store, batch)
+        answer = retrying(self.attempts, self.wait)(self._store, batch)
         if answer is None:
             return self._halves(batch)
         result, sent = SendResult(), {file.sop_uid for file in batch}
@@ -136,17 +167,17 @@ class DicomwebDestination:
         if not isinstance(answer, dict):
             answer = {}
         if any(_number(item, _FAILURE) == _PENDING for item in _items(answer, _FAILED)):
-            raise _TryAgain(f"The DICOMweb service '{self.name}' is still busy with an earlier copy.")
+            raise TryAgain(f"The DICOMweb service '{self.name}' is still busy with an earlier copy.")
         return answer
 
     def _request(self, method: str, path: str, **arguments: Any) -> requests.Response:  # noqa: ANN401
         response = self._attempt(method, path, **arguments)
         if response.status_code == 401 and callable(self.auth):
-            response = self._attempt(method, path, **arguments)  # the token may have run out: a new one, once
+            response = self._attempt(method, path, fresh=True, **arguments)  # the token may have run out: a new one, once
         status = response.status_code
         if status in _TRANSIENT:
-            raise _TryAgain(f"The DICOMweb service '{self.name}' answered {status}.", _seconds(response))
-        if status in ({200, 204} if method == "GET" else _ANSWERED):
+            raise TryAgain(f"The DICOMweb service '{self.name}' answered {status}.", _seconds(response))
+        if status in _FINE[method]:
             return response
         words = {401: "the credentials", 403: "what they may do", 404: "the address", 415: "the kind of content"}
         raise DestinationRefused(
@@ -154,10 +185,10 @@ class DicomwebDestination:
             remedy=f"Check {words.get(status, 'its address and settings')} in its block.",
         )
 
-    def _attempt(self, method: str, path: str, **arguments: Any) -> requests.Response:  # noqa: ANN401
+    def _attempt(self, method: str, path: str, *, fresh: bool = False, **arguments: Any) -> requests.Response:  # noqa: ANN401
         headers = dict(arguments.pop("headers", {}))
         if callable(self.auth):
-            headers["Authorization"] = f"Bearer {self.auth()}"
+            headers["Authorization"] = f"Bearer {self._token(self.auth, fresh=fresh)}"
         try:
             return self._session.request(
                 method, self.url + path, headers=headers, timeout=_TIMEOUT, allow_redirects=False, **arguments
@@ -172,22 +203,17 @@ class DicomwebDestination:
                 f"The address of the DICOMweb service '{self.name}' is not one.", remedy="Correct it in its block."
             ) from None
         except requests.exceptions.RequestException as error:
-            raise _TryAgain(f"The DICOMweb service '{self.name}' did not answer ({type(error).__name__}).") from None
+            raise TryAgain(f"The DICOMweb service '{self.name}' did not answer ({type(error).__name__}).") from None
 
-    def _retrying(self) -> tenacity.Retrying:
-        first, longest = self.wait
-        backoff = tenacity.wait_exponential(multiplier=first, max=longest)
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            return min(longest, max(backoff(state), error.after if isinstance(error, _TryAgain) else 0.0))
-
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_TryAgain),
-            stop=tenacity.stop_after_attempt(self.attempts),
-            wait=wait,
-            reraise=True,
-        )
+    def _token(self, give: BearerToken, *, fresh: bool) -> str:
+        try:
+            return give(fresh=fresh)
+        except PermissionError:
+            raise DestinationRefused(
+                f"There is no token for the DICOMweb service '{self.name}'.", remedy="Check the identity in its block."
+            ) from None
+        except ConnectionError:
+            raise TryAgain(f"Who gives tokens for the DICOMweb service '{self.name}' does not answer.") from None
 
 
 def _batches(files: Sequence[OutputFile]) -> Iterator[list[OutputFile]]:
@@ -229,5 +255,11 @@ def _number(item: dict[str, Any], element: str) -> int | None:
 
 
 def _seconds(response: requests.Response) -> float:
+    """Return what Retry-After asks for (RFC 9110 section 10.2.3): seconds, or a time by the service's own clock."""
     text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else 0.0
+    if text.isdecimal():
+        return float(text)
+    try:
+        return (parsedate_to_datetime(text) - parsedate_to_datetime(response.headers["Date"])).total_seconds()
+    except (KeyError, ValueError, TypeError):
+        return 0.0

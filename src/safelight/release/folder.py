@@ -1,82 +1,123 @@
-"""A folder as DICOM destination: ``<root>/<project>/<study>/<series>/<instance>.dcm``, all by pseudonym.
-
-A file appears complete or not at all: written as ``.part``, flushed to the disk, renamed.
-"""
+"""A local or mounted folder as destination. A file appears complete or not at all: ``.part``, flushed, renamed."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from safelight.errors import IntegrityError
-from safelight.model import Reason
-from safelight.release.destination import OutputFile, SendResult
 from safelight.release.faults import folder_fault
+from safelight.release.file_store import FileDestination
 
 _CHUNK: Final = 1 << 20
-_WORDS: Final = "the DICOM folder"
+_PART: Final = ".part"
+
+
+@contextmanager
+def _faults(where: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise folder_fault(error, where) from None
 
 
 @dataclass(frozen=True)
-class FolderDestination:
-    """A local or mounted folder.
-
-    A file that is there already with other content is never overwritten: the new one is refused by its UID. Memory is
-    flat; the cost is one read and one write, and one read of both where the file is there already.
-    """
+class FolderStore:
+    """A folder for files. ``words`` says in messages which one: ``the DICOM folder``."""
 
     root: Path
     name: str = "folder"
+    words: str = "the DICOM folder"
 
     def check(self, project: str) -> None:
         """Raise StorageUnwritable or StorageFull when the project's folder can't be written."""
         folder = self.root / project
-        probe = folder / ".probe.part"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(bytes(4096))
-            probe.unlink()
-        except OSError as error:
-            with suppress(OSError):
-                probe.unlink()
-            raise folder_fault(error, _WORDS) from None
-
-    def send(self, project: str, files: Sequence[OutputFile]) -> SendResult:
-        """Copy the files. Raises StorageFull, StorageUnwritable or DestinationUnavailable; complete files stay."""
-        result = SendResult()
-        folders: set[Path] = set()
-        for file in files:
-            target = self.root / project / file.relative
-            if not file.path.is_file():
-                raise IntegrityError("An output file that was verified is not in the work folder any more.")
+        probe = folder / f".probe{_PART}"
+        with _faults(self.words):
             try:
-                if not target.exists():
-                    _copy(file.path, target)
-                    folders.update((target.parent, target.parent.parent, target.parent.parent.parent))
-                    result.stored.add(file.sop_uid)
-                elif _same(file.path, target):
-                    result.already.add(file.sop_uid)
-                else:
-                    result.refused[file.sop_uid] = Reason.DESTINATION_REFUSED
-            except OSError as error:
-                raise folder_fault(error, _WORDS) from None
-        for folder in sorted(folders):
-            _flush_folder(folder)
-        return result
+                folder.mkdir(parents=True, exist_ok=True)
+                probe.write_bytes(bytes(4096))
+            finally:
+                with suppress(OSError):
+                    probe.unlink()
 
-    def locate(self, project: str, study_uid: str, series_uid: str) -> dict[str, str]:
-        """Return the path of a series below the root."""
-        return {"local_path": f"{project}/{study_uid}/{series_uid}"}
+    @contextmanager
+    def open(self) -> Iterator[OpenFolder]:
+        """Open it. At the end the folders of what was put are flushed to the disk."""
+        store = OpenFolder(self.root, self.words)
+        yield store
+        with _faults(self.words):
+            for folder in sorted(store.touched):
+                _flush_folder(folder)
+
+
+@dataclass
+class OpenFolder:
+    """The folder while it is open."""
+
+    root: Path
+    words: str
+    touched: set[Path] = field(default_factory=set)
+
+    def compare(self, name: str, path: Path) -> bool | None:
+        """Tell whether the file there has the same bytes; None when there is none."""
+        target = self.root / name
+        with _faults(self.words):
+            return _same(path, target) if target.exists() else None
+
+    def put(self, name: str, path: Path) -> None:
+        """Copy the file. Raises StorageFull, StorageUnwritable or DestinationUnavailable."""
+        target = self.root / name
+        with _faults(self.words):
+            _copy(path, target)
+        self.touched.update(parent for parent in target.parents if parent.is_relative_to(self.root))
+
+    def fetch(self, name: str, path: Path) -> bool:
+        """Copy a file to here."""
+        with _faults(self.words):
+            try:
+                shutil.copyfile(self.root / name, path)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def delete(self, name: str) -> bool:
+        """Delete a file, and the folders that are empty then."""
+        target = self.root / name
+        with _faults(self.words):
+            try:
+                target.unlink()
+            except FileNotFoundError:
+                return False
+            for folder in target.parents:
+                if folder == self.root or any(folder.iterdir()):
+                    break
+                folder.rmdir()
+                self.touched.discard(folder)
+            self.touched.add(folder)
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of all files below a folder, halves that a kill left among them."""
+        with _faults(self.words):
+            found = (self.root / folder).rglob("*")
+            return sorted(str(path.relative_to(self.root)) for path in found if path.is_file())
+
+
+class FolderDestination(FileDestination):
+    """DICOM in a folder: ``<root>/<project>/<study>/<series>/<instance>.dcm``."""
+
+    def __init__(self, root: Path, name: str = "folder") -> None:
+        super().__init__(FolderStore(root, name))
 
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(".part")
+    part = target.with_suffix(_PART)
     try:
         with source.open("rb") as read, part.open("wb") as write:
             shutil.copyfileobj(read, write, _CHUNK)
