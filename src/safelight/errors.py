@@ -22,6 +22,7 @@
     │   ├── StorageUnwritable         a folder, cache or lake can't be written
     │   ├── ModelUnavailable          the language model is missing or not the pinned one
     │   └── IntegrityError            stored state contradicts itself; nothing was changed
+    │       └── LeaseLost               the request is not this worker's any more
     └── StudyRejected               set this study aside with a reason code and go on
 
 Exception texts reach the orchestrator's database verbatim, so a message holds words, counts, file names of
@@ -33,6 +34,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from safelight.model import Reason
 
 
@@ -86,9 +89,19 @@ class ArchiveBusy(TransientError):
 
 
 class ArchiveClosed(TransientError):
-    """Nothing may be sent to the archive now: hours, stop switch or open circuit."""
+    """Nothing may be sent to the archive now: hours, stop switch or open circuit.
+
+    Args:
+        message: why.
+        remedy: what to do next.
+        until: when it may be asked again, where that is known.
+    """
 
     code = "archive_closed"
+
+    def __init__(self, message: str, *, remedy: str = "", until: datetime | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.until = until
 
 
 class DestinationUnavailable(TransientError):
@@ -196,6 +209,15 @@ class IntegrityError(PermanentError):
     """Stored state contradicts itself; nothing was changed."""
 
     code = "integrity"
+
+
+class LeaseLost(IntegrityError):
+    """A request is not this worker's any more: its patient opted out, or its lease ended and another took it over.
+
+    For a batch: leave the request alone and go on with the next.
+    """
+
+    code = "lease_lost"
 
 
 class StudyRejected(SafelightError):

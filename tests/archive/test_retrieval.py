@@ -282,3 +282,23 @@ def test_many_requests_at_once(orthanc: Orthanc, stage: Stage, start_receiver: S
     counts = stage.run(start_receiver(orthanc), an_archive(orthanc), parallel=4)
     assert dict(counts.moved) == {"retrieved": 12}
     assert [cached_uids(stage.cache, study) for study in studies] == [sorted(study.sop_uids) for study in studies]
+
+
+def test_who_opts_out_while_the_study_is_fetched_stops_nothing(
+    orthanc: Orthanc, stage: Stage, start_receiver: Start, tmp_path: Path
+) -> None:
+    """The national opt-out is read by another worker, at any moment: here when the first instance has arrived."""
+    upload(orthanc, tmp_path, STUDY, Study(2))
+    leaving, staying = a_request(STUDY), a_request(Study(2))
+    stage.enter(leaving, staying)
+
+    def leave(progress: RetrievalProgress) -> None:
+        if progress.received:
+            stage.database.withdraw_patient(leaving.project, leaving.mrn, actor="governance")
+
+    counts = stage.run(start_receiver(orthanc), an_archive(orthanc), on_progress=leave)
+    assert {request.mrn: request.state for request in stage.requests()} == {
+        leaving.mrn: RequestState.OPTED_OUT,
+        staying.mrn: RequestState.RETRIEVED,
+    }
+    assert (counts.taken, counts.waiting) == (2, 1)

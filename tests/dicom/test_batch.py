@@ -241,3 +241,24 @@ def test_each_filter_has_its_reason(header: dict[str, str], reason: Reason | Non
 
 def test_the_maker_of_hard_files_is_what_these_tests_run_on(maker: Maker) -> None:
     assert Hard(maker.ct(**put(number(0x00280010, "US", 16)))).expect is None
+
+
+def test_who_opts_out_while_the_study_is_worked_on_stops_nothing(hospital: Hospital, maker: Maker) -> None:
+    """The national opt-out is read by another worker, at any moment."""
+    leaving, staying = Maker(random.Random("leaving")), maker
+    gone = hospital.study(leaving, [leaving.ct()])
+    kept = hospital.study(staying, [staying.ct()])
+    known = hospital.known
+
+    class Leaving(KnownIdentifiers):
+        """Opts out at the moment in which the stage asks who the patient is."""
+
+        def model_copy(self, *, update: object = None, deep: bool = False) -> KnownIdentifiers:
+            hospital.database.withdraw_patient("trial", leaving.mrn, actor="governance")
+            return known.model_copy(update=update)
+
+    hospital.known = Leaving(**known.model_dump())
+    counts = hospital.run()
+    assert hospital.state(gone) == (RequestState.OPTED_OUT, Reason.WITHDRAWN)
+    assert hospital.state(kept) == (RequestState.VERIFIED, None)
+    assert (counts.taken, dict(counts.moved), counts.waiting) == (2, {"verified": 1}, 1)

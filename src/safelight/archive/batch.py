@@ -28,7 +28,7 @@ from safelight.errors import (
     ArchiveClosed,
     ArchiveMisconfigured,
     DatabaseUnavailable,
-    IntegrityError,
+    LeaseLost,
     PermanentError,
     SafelightError,
     StorageFull,
@@ -236,26 +236,30 @@ class _Batch:
     def _one(self, request: Request) -> _Ended:
         """Bring one request to its end, whatever happens to it; only what stops the run is raised."""
         try:
-            end = self._locate_and_fetch(request)
-        except Incomplete as incomplete:
-            end = self._set_aside(request, None, incomplete)
-        except StudyRejected as rejected:
-            end = self._end(request, outcome_of(rejected.reason), rejected.reason)
-        except DatabaseUnavailable:
-            raise
-        except TransientError as passing:
-            end = self._later(request, passing)
-        except IntegrityError:
-            # Another worker has taken it over, because our lease ran out: it is that one's to report.
+            end = self._outcome(request)
+        except LeaseLost:
+            # Its patient opted out meanwhile, or another worker took it over: theirs to report.
             end = _Ended(None)
-        except (PermanentError, _Unheard):
-            raise
-        except Exception:  # noqa: BLE001  a defect must cost one study, not the batch; its text may quote data
-            end = self._end(request, RequestState.FAILED, Reason.INTERNAL_ERROR)
         with self._lock:
             self._done += 1
         self._report(request.id, end.state.value if end.state else "waiting", end.archive, end.fetched)
         return end
+
+    def _outcome(self, request: Request) -> _Ended:
+        try:
+            return self._locate_and_fetch(request)
+        except Incomplete as incomplete:
+            return self._set_aside(request, None, incomplete)
+        except StudyRejected as rejected:
+            return self._end(request, outcome_of(rejected.reason), rejected.reason)
+        except DatabaseUnavailable:
+            raise
+        except TransientError as passing:
+            return self._later(request, passing)
+        except (PermanentError, _Unheard):
+            raise
+        except Exception:  # noqa: BLE001  a defect must cost one study, not the batch; its text may quote data
+            return self._end(request, RequestState.FAILED, Reason.INTERNAL_ERROR)
 
     def _locate_and_fetch(self, request: Request) -> _Ended:
         located = request.located_study_uid or request.study_uid.strip()

@@ -13,7 +13,7 @@ from safelight.dicom.duplicates import DuplicateGuard
 from safelight.dicom.engine import DeidEngine, Header
 from safelight.dicom.filters import ImageFilters, SeriesFilter
 from safelight.dicom.verification import verify_file
-from safelight.errors import StorageFull
+from safelight.errors import LeaseLost, StorageFull
 from safelight.link import LinkDatabase, Request, StageCounts
 from safelight.model import InstanceOutcome, InstanceResult, KnownIdentifiers, Reason, RequestState, outcome_of
 from safelight.text import IdentifierMatcher
@@ -73,9 +73,13 @@ def deidentify_requests(
             except StorageFull:
                 database.release(remaining, worker=worker)
                 raise
-            moved[state.value] += 1
-            if reason is not None:
-                reasons[reason.value] += 1
+            except LeaseLost:
+                # Its patient opted out meanwhile, or another worker took it over: theirs to report.
+                pass
+            else:
+                moved[state.value] += 1
+                if reason is not None:
+                    reasons[reason.value] += 1
         remaining = remaining[1:]
     return StageCounts(taken=len(request_ids), moved=dict(moved), reasons=dict(reasons))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, insert, or_, select, update
 
-from safelight.errors import IntegrityError
+from safelight.errors import IntegrityError, LeaseLost
 from safelight.link import schema
 from safelight.link.batches import in_batches
 from safelight.model import TRANSITIONS, Reason, RequestState
@@ -100,7 +100,7 @@ def _held(connection: Connection, request_id: int, worker: str) -> Any:  # noqa:
     if row is None:
         raise IntegrityError(f"There is no request {request_id}.")
     if row.worker != worker:
-        raise IntegrityError(
+        raise LeaseLost(
             f"Request {request_id} is not leased to this worker.", remedy="Let whoever holds it finish; claim it again."
         )
     return row
