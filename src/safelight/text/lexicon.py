@@ -23,11 +23,24 @@ _CLINICAL_ENDINGS: Final = re.compile(
     r"|triptan|caine|curium|azepam|zolam|barbital|dronate|gliptin|gliflozin|glutide|thiazide|semide|sonide|coxib|oxetine"
     r"|triptyline|piprazole|lukast|cycline|vudine|platin|taxel|rubicin|trexate|poetin|grastim|itis|osis|aemia|uria|pathy"
     r"|ectomy|otomy|ostomy|plasty|scopy|graphy|megaly|algia|plegia|paresis|stenosis|sclerosis|genic|lytic|trophic|trophy"
-    r"|plasia|rrhage|rrhagic|rrhoea|ectasis|ectasia|penia|cytic|blastic|oedema|ologist|ology|ological|carcinoma|sarcoma)"
+    r"|plasia|rrhage|rrhagic|rrhoea|ectasis|ectasia|penia|cytic|blastic|oedema|ologist|ology|ological|carcinoma|sarcoma"
+    r"|blastoma|cytoma|glioma|angioma|denoma|lipoma|thelioma|cele|lith|lithiasis|ogram|ography|therapy|phagia|pnoea|motility"
+    r"|cephaly|gyria|lucency|lucent|opaque|ablation|hepatic|femoral|ulated|isation|ization)s?"
+)
+#: Endings that names have too, though rarely: of clinical words where nobody is called so.
+_CLINICAL_LOOK: Final = re.compile(r".{4,}(?:omas?|omata|omatous|icular|lysis|a?emic|ectatic|thic|oideum|orum|aceous|ossal)")
+#: In front of a word these make another: paralabral, hepatofugal, microhaemorrhages, scapulothoracic.
+_PREFIXES: Final = re.compile(
+    r"(?:peri|para|sub|supra|infra|intra|inter|extra|retro|trans|pre|post|hyper|hypo|iso|micro|macro|multi|poly|endo|epi|uni|bi"
+    r"|hemi|semi|pseudo|juxta|circum|un|non|re|co|dys|oligo|tri|mid|over|under|anti|ultra|infero|supero|antero|postero|medio"
+    r"|[a-z]{3,8}o)(?P<stem>[a-z]{4,})"
 )
 
 
-_STEM_ENDS: Final = ("", "a", "e", "y", "um", "us", "is")
+#: Endings of what is derived from another word, as names seldom are.
+_DERIVED: Final = re.compile(r"(?:al|ar|ary|ic|ous|oid|ed|age|ages|sions?|tions?|ive|ments?|bular|itis|osis|cysts?|venous|vascular)$")
+_ENDINGS: Final = ("al", "ally", "ic", "ous", "ly", "ities", "ised", "ized", "ate", "ated", "ating", "ic", "eal", "ar", "s", "es")
+_STEM_ENDS: Final = ("", "a", "e", "y", "um", "us", "is", "es")
 
 
 def read_lines(name: str) -> list[str]:
@@ -116,15 +129,24 @@ class Lexicon:
         plain = low.replace("ae", "e").replace("oe", "e")
         if plain != low and (plain in self.vocabulary.words or plain in self.clinical):
             return True
-        for ending in ("al", "ally", "ic", "ous", "ly", "ities", "s"):
+        for ending in _ENDINGS:
             stem = low[: -len(ending)]
-            if (
-                low.endswith(ending)
-                and len(stem) > 4
-                and any(f"{stem}{e}" in self.clinical or f"{stem}{e}" in self.vocabulary.words for e in _STEM_ENDS)
-            ):
-                return not (self.is_given(low) or self.is_surname(low, 30_000))
-        return False
+            ends = _STEM_ENDS if ending != "ly" else ("",)
+            if low.endswith(ending) and len(stem) > 4 and any(self._is_listed(f"{stem}{end}") for end in ends):
+                return not self._is_borne(low)
+        compound = _PREFIXES.fullmatch(low)
+        clinical = _CLINICAL_LOOK.fullmatch(low) or (compound is not None and self._is_stem(compound["stem"]))
+        return bool(clinical) and not self._is_borne(low)
+
+    def _is_listed(self, low: str) -> bool:
+        return low in self.vocabulary.words or low in self.clinical
+
+    def _is_stem(self, low: str) -> bool:
+        """Tell whether a word behind a prefix is one of medicine: of English alone, too many names would be made."""
+        return low in self.clinical or (low in self.vocabulary.words and _DERIVED.search(low) is not None)
+
+    def _is_borne(self, low: str) -> bool:
+        return self.is_given(low) or self.is_surname(low, 30_000)
 
     def is_clinical(self, low: str) -> bool:
         """Tell whether medicine uses the word."""
