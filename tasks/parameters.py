@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -52,6 +52,13 @@ Answerable = Annotated[
     ),
 ]
 BatchSize = Annotated[int, Field(title="Batch size", description="Requests a task works on at once.", ge=1, le=1000)]
+AskAgain = Annotated[
+    tuple[Literal["failed", "not_found", "rejected", "quarantined"], ...],
+    Field(
+        title="Ask again for",
+        description="Set-aside requests to start over: after a repair, a new profile, or when a missing study has arrived.",
+    ),
+]
 ProjectSlugs = Annotated[
     tuple[ProjectSlug, ...],
     Field(title="Projects", description="Projects to run, in this order. None: all whose approval is in force."),

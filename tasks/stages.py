@@ -41,6 +41,17 @@ def check_project(project: str) -> None:
         get_run_logger().info("Project %s: settings, key, blocks and folders are in order.", project)
 
 
+@task(task_run_name="ask-again-{project}", **RETRYING)
+def ask_again(project: str, states: tuple[str, ...]) -> int:
+    """Start set-aside requests over. Returns how many; those of patients who opted out stay out."""
+    if not states:
+        return 0
+    with open_run(project) as run:
+        count = run.database.requeue(project, states=[RequestState(state) for state in states])
+    get_run_logger().info("Project %s: %d requests (%s) are asked for again.", project, count, ", ".join(states))
+    return count
+
+
 @task(task_run_name="claim-{stage}", **RETRYING)
 def claim_requests(project: str, stage: str, size: int) -> list[int]:
     """Take up to ``size`` requests for this stage. Empty: nothing is left to do, here or in another worker's hands.

@@ -112,6 +112,20 @@ def test_a_wrong_ae_title(site: Site) -> None:
         assert site.states() == before
 
 
+def test_a_study_that_arrives_late_is_asked_for_again(site: Site) -> None:
+    """From the form: what was not found starts over, and only then; what is done stays done."""
+    with running(site):
+        cohort_ingest(PROJECT)
+        first = pacs_retrieval(PROJECT)
+        before = site.states()
+        assert first["not_found"] == before["not_found"] > 0
+        assert pacs_retrieval(PROJECT) == {}
+        again = pacs_retrieval(PROJECT, again=("not_found",))
+        assert again["not_found"] == before["not_found"]
+        assert "retrieved" not in again
+        assert site.states() == before
+
+
 def test_a_missing_key(site: Site) -> None:
     (site.folder / "keys" / "key").rename(site.folder / "key")
     assert error_of(cohort_ingest, PROJECT).startswith("KeyUnavailable")
