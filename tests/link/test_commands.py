@@ -57,3 +57,19 @@ def test_a_database_without_schema_says_what_to_type(empty_url: str) -> None:
     assert safelight("trace", "2.25.1", "--project", PROJECT, "--database", empty_url).exit_code == 0
     checked = safelight("db", "check", "--database", empty_url)
     assert (checked.exit_code, checked.output) == (0, "The schema is at this version; 1 audit entries are unbroken.\n")
+
+
+def test_who_looked_up_what_can_be_asked(ledger: Ledger, pseudonym: str) -> None:
+    trace(ledger, pseudonym)
+    ledger.database.audit("release", "nightly", release="r1")
+    for _ in range(2):
+        shown = safelight("db", "audit", "--database", ledger.url, "--json")
+        events = [json.loads(line) for line in shown.output.splitlines()]
+        assert [(entry["number"], entry["event"], entry["actor"]) for entry in events] == [
+            (1, "trace", "governance"),
+            (2, "release", "nightly"),
+        ]
+    looked_up = safelight("db", "audit", "--database", ledger.url, "--event", "trace").output
+    assert len(looked_up.splitlines()) == 1
+    assert "governance" in looked_up
+    assert "M1" not in looked_up

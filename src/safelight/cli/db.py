@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
@@ -41,6 +43,27 @@ def check(url: str) -> None:
     database = _open(url)
     database.check()
     click.echo(f"The schema is at this version; {database.verify_audit()} audit entries are unbroken.")
+
+
+@command.command()
+@_URL
+@click.option("--event", default="", help="Only events of this name, such as 'trace' or 'withdraw'.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def audit(url: str, event: str, as_json: bool) -> None:
+    """List who did what and when: look-ups, withdrawals, releases. No entry holds an identifier.
+
+    Example: safelight db audit --event trace --database sqlite:///link.sqlite
+    """
+    database = _open(url)
+    database.check()
+    for entry in database.audit_events():
+        if event and entry.event != event:
+            continue
+        if as_json:
+            click.echo(json.dumps({**asdict(entry), "at": entry.at.isoformat()}, sort_keys=True))
+        else:
+            details = ", ".join(f"{name} {value}" for name, value in entry.details.items())
+            click.echo(f"{entry.number:>7}  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.event:<20} {entry.actor:<20} {details}")
 
 
 def _open(url: str) -> LinkDatabase:

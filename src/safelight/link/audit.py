@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, select, text
@@ -18,7 +19,6 @@ from safelight.link import schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from sqlalchemy.engine import Connection
 
@@ -57,6 +57,23 @@ def head(connection: Connection) -> tuple[int, str]:
     """Return number and hash of the last row; 0 and the genesis hash when there is none."""
     row = connection.execute(select(_A.c.number, _A.c.hash).order_by(_A.c.number.desc()).limit(1)).one_or_none()
     return (row.number, row.hash) if row else (0, GENESIS)
+
+
+@dataclass(frozen=True)
+class AuditEvent:
+    """One entry of the audit trail: opaque ids, counts, pseudonyms, and who did it."""
+
+    number: int
+    at: datetime
+    event: str
+    actor: str
+    details: dict[str, str | int]
+
+
+def page(connection: Connection, *, after: int, size: int) -> list[AuditEvent]:
+    """Return the next events after a number, oldest first."""
+    rows = connection.execute(select(_A).where(_A.c.number > after).order_by(_A.c.number).limit(size)).all()
+    return [AuditEvent(row.number, row.at, row.event, row.actor, json.loads(row.details)) for row in rows]
 
 
 def verify(connection: Connection, *, expected_head: tuple[int, str] | None = None) -> int:

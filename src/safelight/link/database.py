@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+    from safelight.link.audit import AuditEvent
     from safelight.link.rows import (
         ArchiveHealth,
         ArchivePace,
@@ -402,6 +403,17 @@ class LinkDatabase:
         """Append an event to the audit trail: opaque ids, counts and pseudonyms, never an identifier."""
         with self._write() as connection:
             audit.add(connection, event, actor, details, now=self._clock())
+
+    def audit_events(self) -> Iterator[AuditEvent]:
+        """Yield the audit trail, oldest first. Memory: a page."""
+        number = 0
+        while True:
+            with self._read() as connection:
+                events = audit.page(connection, after=number, size=_PAGE)
+            if not events:
+                return
+            yield from events
+            number = events[-1].number
 
     def audit_head(self) -> tuple[int, str]:
         """Return number and hash of the last audit entry, to be written down where this database can't change it."""
