@@ -53,6 +53,7 @@ def arguments(command: str, demo: Demo, folder: Path) -> list[str]:
         "archive stop": ["an-archive-of-nobody", *url],
         "release verify": [str(manifests[0]), "--folder", str(demo.folder / "dicom" / PROJECT)],
         "key new": [str(folder / "keys")],
+        "db audit": url,
         "db migrate": url,
     }[command]
 
