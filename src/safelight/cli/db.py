@@ -56,14 +56,18 @@ def audit(url: str, event: str, as_json: bool) -> None:
     """
     database = _open(url)
     database.check()
+    count = 0
     for entry in database.audit_events():
         if event and entry.event != event:
             continue
+        count += 1
         if as_json:
             click.echo(json.dumps({**asdict(entry), "at": entry.at.isoformat()}, sort_keys=True))
         else:
             details = ", ".join(f"{name} {value}" for name, value in entry.details.items())
             click.echo(f"{entry.number:>7}  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.event:<20} {entry.actor:<20} {details}")
+    if not as_json:
+        click.echo(f"{count} entries")
 
 
 def _open(url: str) -> LinkDatabase:
