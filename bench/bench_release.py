@@ -146,13 +146,14 @@ def records_1m(folder: Path) -> dict[str, Any]:
 
     from safelight.pseudonym import ProjectKey, Pseudonymizer
     from safelight.records.rules import RecordRules
+    from safelight.records.source import ParquetRows
     from safelight.records.tables import deidentify_table
     from safelight.release.lake import Lake
     from safelight.yamlfile import load_yaml
 
     file = load_yaml(folder / "profile.yaml")
     table = deidentify_table(
-        folder / "MEASUREMENT.parquet",
+        ParquetRows("measurement", (folder / "MEASUREMENT.parquet",)),
         "measurement",
         RecordRules.parse(file, file.data["records"]),
         Pseudonymizer(ProjectKey(bytes(range(64)), bytes(range(16)))),

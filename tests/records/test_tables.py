@@ -21,7 +21,7 @@ from safelight.pseudonym import ProjectKey, Pseudonymizer, plain_hash
 from safelight.records.cdm import CDM
 from safelight.records.columns import TYPES, read_column
 from safelight.records.rules import FITTING, RecordRules
-from safelight.records.source import record_files
+from safelight.records.source import ParquetRows, record_files
 from safelight.records.tables import DeidentifiedTable, deidentify_table, table_schema
 from safelight.yamlfile import load_yaml
 
@@ -88,7 +88,13 @@ def run(folder: Path, *tables: pa.Table, rules: RecordRules | None = None) -> tu
         paths.append(folder / f"part-{number}.parquet")
         pq.write_table(table, paths[-1])
     found = deidentify_table(
-        paths, "measurement", rules or rules_of(folder), P, mrn_of=MRNS.get, generated=GENERATED, clean_text=clean
+        ParquetRows("measurement", tuple(paths)),
+        "measurement",
+        rules or rules_of(folder),
+        P,
+        mrn_of=MRNS.get,
+        generated=GENERATED,
+        clean_text=clean,
     )
     return [row for batch in found for row in batch.to_pylist()], found
 
@@ -195,7 +201,13 @@ def test_a_broken_file_stops_the_delivery_without_its_content(tmp_path: Path) ->
     path = tmp_path / "broken.parquet"
     path.write_bytes(b"PAR1" + CANARY.encode() * 9 + b"PAR1")
     found = deidentify_table(
-        path, "measurement", rules_of(tmp_path), P, mrn_of=MRNS.get, generated=GENERATED, clean_text=clean
+        ParquetRows("measurement", (path,)),
+        "measurement",
+        rules_of(tmp_path),
+        P,
+        mrn_of=MRNS.get,
+        generated=GENERATED,
+        clean_text=clean,
     )
     with pytest.raises(ExtractInvalid, match="measurement") as caught:
         list(found)
@@ -205,9 +217,9 @@ def test_a_broken_file_stops_the_delivery_without_its_content(tmp_path: Path) ->
 def test_what_the_rules_need_must_be_there(tmp_path: Path) -> None:
     rules = rules_of(tmp_path)
     with pytest.raises(ConfigurationError, match="clean-text"):
-        deidentify_table([], "measurement", rules, P, mrn_of=MRNS.get, generated=GENERATED)
+        deidentify_table(ParquetRows("none", ()), "measurement", rules, P, mrn_of=MRNS.get, generated=GENERATED)
     with pytest.raises(ConfigurationError, match="nothing of table 'person'"):
-        deidentify_table([], "person", rules, P, mrn_of=MRNS.get, generated=GENERATED)
+        deidentify_table(ParquetRows("none", ()), "person", rules, P, mrn_of=MRNS.get, generated=GENERATED)
 
 
 @pytest.mark.parametrize("name", sorted(CDM))
@@ -225,7 +237,7 @@ def test_each_table_of_the_model_can_leave_and_describes_itself(tmp_path: Path, 
     )
     path = tmp_path / "one.parquet"
     pq.write_table(data, path)
-    (batch,) = deidentify_table(path, name, rules, P, mrn_of=MRNS.get, generated=GENERATED)
+    (batch,) = deidentify_table(ParquetRows(name, (path,)), name, rules, P, mrn_of=MRNS.get, generated=GENERATED)
     assert batch.schema.equals(schema)
     assert batch.num_rows == 1
 
@@ -280,7 +292,9 @@ def test_each_operation_on_each_kind_of_column(tmp_path: Path, kind: str, name: 
     value = datetime(2020, 5, 6, 7, 8, tzinfo=UTC) if kind == "datetime" else _VALUES[kind]
     path = tmp_path / "one.parquet"
     pq.write_table(pa.table({**{one: [4] for one in keys}, column: [value]}), path)
-    (batch,) = deidentify_table(path, table, rules_of(tmp_path, text), P, mrn_of=MRNS.get, generated=GENERATED)
+    (batch,) = deidentify_table(
+        ParquetRows(table, (path,)), table, rules_of(tmp_path, text), P, mrn_of=MRNS.get, generated=GENERATED
+    )
     assert batch.column(column).to_pylist() == [_EXPECTED[kind, name]]
 
 

@@ -27,6 +27,7 @@ from safelight.errors import (
     StorageUnwritable,
 )
 from safelight.records.rules import RecordRules
+from safelight.records.source import ParquetRows
 from safelight.records.tables import deidentify_table
 from safelight.release.conform import conform, with_row_hash
 from safelight.release.lake import Lake, WriteResult
@@ -376,7 +377,12 @@ def test_a_record_table_goes_from_the_delivery_to_a_query(lake: Lake, tmp_path: 
 
     def deliver() -> WriteResult:
         table = deidentify_table(
-            tmp_path / "PERSON.parquet", "person", rules, PSEUDONYMIZER, mrn_of=people.get, generated=NOW
+            ParquetRows("person", (tmp_path / "PERSON.parquet",)),
+            "person",
+            rules,
+            PSEUDONYMIZER,
+            mrn_of=people.get,
+            generated=NOW,
         )
         write_staged(tmp_path / "person.parquet", table.schema, table)
         schema, batches = read_staged(tmp_path / "person.parquet")

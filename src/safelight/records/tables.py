@@ -7,15 +7,13 @@ balances. Memory is one batch; the cost is about 10 µs a row of ten columns, mo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from safelight.errors import ConfigurationError, ExtractInvalid, IntegrityError, StudyRejected
 from safelight.model import KnownIdentifiers, Reason
@@ -36,9 +34,10 @@ from safelight.operation import (
 from safelight.pseudonym import Pseudonymizer, plain_hash
 from safelight.records.cdm import Column
 from safelight.records.columns import TYPES, Read, floor_column, map_unique, read_column, shift_column
+from safelight.records.content import pointing
 from safelight.records.rules import RecordRules, TableRules
+from safelight.records.source import TableRows
 
-BATCH_ROWS: Final = 65_536
 #: Text, what is known of the patient, date shift in days -> clean text. Raises StudyRejected where it can't vouch for it.
 CleanTextFunction = Callable[[str, KnownIdentifiers | None, int], str]
 AS_OF: Final = pa.field(
@@ -77,7 +76,7 @@ class DeidentifiedTable:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        rows: TableRows,
         rules: TableRules,
         pseudonymizer: Pseudonymizer,
         *,
@@ -95,7 +94,7 @@ class DeidentifiedTable:
             )
         self.counts = TableCounts()
         self.schema = table_schema(rules)
-        self._paths = tuple(paths)
+        self._source = rows
         self._rules = rules
         self._pseudonymizer = pseudonymizer
         self._mrn_of = mrn_of
@@ -105,31 +104,18 @@ class DeidentifiedTable:
         self._people: dict[str, Person | None] = {}
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Yield batches of delivered rows, in ``schema``. Raises ExtractInvalid when a file can't be read."""
+        """Yield batches of delivered rows, in ``schema``. Raises ExtractInvalid when a source can't be read."""
         self.counts = TableCounts()
-        for path in self._paths:
-            try:
-                file = pq.ParquetFile(path)
-                names = self._names(file.schema_arrow.names)
-                batches = file.iter_batches(BATCH_ROWS, columns=list(names.values()))
-                for batch in batches:
-                    yield from self._batch({name: batch.column(given) for name, given in names.items()}, batch.num_rows)
-            except (pa.ArrowException, OSError) as error:
-                raise ExtractInvalid(
-                    f"A file of table '{self._rules.name}' can't be read ({type(error).__name__}).",
-                    remedy="Ask for the delivery again.",
-                ) from None
+        for batch in self._source.batches(list(self._rules.columns)):
+            columns = {name: batch.column(name) for name in batch.schema.names}
+            for name in dict.fromkeys((self._rules.table.key, "person_id")):
+                if name not in columns:
+                    raise ExtractInvalid(
+                        f"The source of table '{self._rules.name}' has no column '{name}'.",
+                        remedy="Without it rows can't be told apart or joined: correct the delivery or view.",
+                    )
+            yield from self._batch(columns, batch.num_rows)
         self.counts.check()
-
-    def _names(self, given: Sequence[str]) -> dict[str, str]:
-        lower = {name.lower(): name for name in given}
-        for name in dict.fromkeys((self._rules.table.key, "person_id")):
-            if name not in lower:
-                raise ExtractInvalid(
-                    f"Table '{self._rules.name}' of the delivery has no column '{name}'.",
-                    remedy="Ask for the delivery again.",
-                )
-        return {name: lower[name] for name in self._rules.columns if name in lower}
 
     def _batch(self, columns: Mapping[str, Any], rows: int) -> Iterator[pa.RecordBatch]:
         self.counts.read += rows
@@ -158,6 +144,8 @@ class DeidentifiedTable:
             if isinstance(operation, CleanText):
                 out.append(self._cleaned(values, _take(mrns, pa.string(), coded.indices, rows), days, aside))
             else:
+                if isinstance(operation, Keep) and column.kind in ("text", "integer", "number"):
+                    aside.mark(pointing(values), Reason.RESIDUAL_IDENTIFIER)
                 values, bad = self._change(values, column, operation, days)
                 aside.mark(bad, Reason.BAD_VALUE)
                 out.append(values)
@@ -273,7 +261,7 @@ def table_schema(rules: TableRules) -> pa.Schema:
 
 
 def deidentify_table(
-    paths: Path | Sequence[Path],
+    rows: TableRows,
     table: str,
     rules: RecordRules,
     pseudonymizer: Pseudonymizer,
@@ -286,7 +274,7 @@ def deidentify_table(
     """De-identify a table that the rules list.
 
     Args:
-        paths: its parquet files.
+        rows: its rows, from wherever they come.
         table: its name in lower case.
         rules: of the profile.
         pseudonymizer: of the project.
@@ -303,7 +291,7 @@ def deidentify_table(
             f"The profile lets nothing of table '{table}' leave.", remedy="List its columns under 'records'."
         )
     return DeidentifiedTable(
-        [paths] if isinstance(paths, Path) else paths,
+        rows,
         rules.tables[table],
         pseudonymizer,
         mrn_of=mrn_of,
