@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
-if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
+from blocks._entra import EntraIdentity
 
 
 class KeyUnreadable(Exception):
@@ -81,28 +80,20 @@ class PseudonymKeyVault(Block):
         from azure.core.exceptions import AzureError
         from azure.keyvault.secrets import SecretClient
 
-        options: dict[str, Any] = {"connection_verify": str(self.ca_file)} if self.ca_file else {}
+        identity = EntraIdentity(
+            self.tenant_id, self.client_id, self.client_secret.get_secret_value(), self.authority, self.ca_file
+        )
         try:
             with SecretClient(
                 self.vault_url,
-                self._credential(options),
+                identity.credential(),
                 verify_challenge_resource=self.verify_challenge_resource,
-                **options,
+                **identity.transport,
             ) as client:
                 return self._secret(client, self.key_secret), self._secret(client, self.salt_secret)
         except (AzureError, ValueError) as error:
             # The SDK's message can quote the request; its class says enough.
             raise KeyUnreadable(f"The vault did not give the project key or salt ({type(error).__name__}).") from None
-
-    def _credential(self, options: dict[str, Any]) -> TokenCredential:
-        from azure.identity import ClientSecretCredential, DefaultAzureCredential
-
-        if not self.client_secret.get_secret_value():
-            return DefaultAzureCredential(managed_identity_client_id=self.client_id or None)
-        private = {"authority": self.authority, "disable_instance_discovery": True} if self.authority else {}
-        return ClientSecretCredential(
-            self.tenant_id, self.client_id, self.client_secret.get_secret_value(), **private, **options
-        )
 
     @staticmethod
     def _secret(client: Any, name: str) -> bytes:  # noqa: ANN401  SecretClient, imported late

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 from prefect.blocks.core import Block
 
 from blocks import (
+    AzureBlobContainer,
     DeltaLake,
     DicomNode,
     DicomwebServer,
+    FtpsServer,
     LinkStore,
     LocalFolder,
     PseudonymKeyFile,
@@ -38,6 +40,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 B = TypeVar("B", bound=Block)
+#: Kind of a destination -> the block that says where it is.
+DESTINATION_BLOCKS: dict[str, type[Block]] = {
+    "folder": LocalFolder,
+    "dicomweb": DicomwebServer,
+    "blob": AzureBlobContainer,
+    "ftps": FtpsServer,
+    "c-store": DicomNode,
+}
 
 
 def now() -> datetime:
@@ -161,9 +171,10 @@ class ProjectRun:
         if self.project.reports.validation:
             self.writable(self.project.reports.validation.folder)
         load_block(DeltaLake, self.project.destinations.lake)
-        kinds: dict[str, type[Block]] = {"folder": LocalFolder, "dicomweb": DicomwebServer}
-        for destination in self.project.destinations.dicom:
-            load_block(kinds[destination.kind], destination.block)
+        for dicom in self.project.destinations.dicom:
+            load_block(DESTINATION_BLOCKS[dicom.kind], dicom.block)
+        for tables in self.project.destinations.parquet:
+            load_block(DESTINATION_BLOCKS[tables.kind], tables.block)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class TestEveryBlock(BlockStandardTestSuite):
 
 
 def test_all_blocks_are_registered() -> None:
-    modules = {path.stem for path in Path(blocks.__file__).parent.glob("*.py")} - {"__init__"}
+    modules = {path.stem for path in Path(blocks.__file__).parent.glob("[!_]*.py")}
     assert {block.__module__.rpartition(".")[2] for block in blocks.BLOCKS} == modules
 
 

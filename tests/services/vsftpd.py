@@ -11,19 +11,21 @@ from tests.services.process import Program, accepts_connections, free_port, prog
 
 
 class Vsftpd:
-    """A running vsftpd: explicit FTPS only, on control and data connections, with TLS session reuse required.
+    """A running vsftpd: FTPS only, on control and data connections, with TLS session reuse required.
 
     Its one account is vsftpd's anonymous one with a password list, which needs nothing in the machine's own files.
 
     Args:
         folder: For its configuration, files and log.
         authority: Signs its certificate; clients must trust ``authority.bundle``.
+        implicit: TLS from the first byte, instead of explicit FTPS.
+        more: More of vsftpd's own settings.
     """
 
     username = "ftp"
     password = "research@example.org"
 
-    def __init__(self, folder: Path, authority: Authority) -> None:
+    def __init__(self, folder: Path, authority: Authority, *, implicit: bool = False, **more: str) -> None:
         self.host = "localhost"
         self.port = free_port()
         self.bundle = authority.bundle
@@ -34,7 +36,7 @@ class Vsftpd:
         certificate = authority.issue("vsftpd")
         passwords = folder / "passwords"
         passwords.write_text(f"{self.password}\n")
-        settings = {
+        settings: dict[str, object] = {
             "listen": "YES",
             "listen_ipv6": "NO",
             "listen_address": "127.0.0.1",
@@ -66,6 +68,8 @@ class Vsftpd:
             "ssl_ciphers": "HIGH",
             "xferlog_enable": "NO",
             "vsftpd_log_file": folder / "vsftpd-transfers.log",
+            "implicit_ssl": "YES" if implicit else "NO",
+            **more,
         }
         configuration = folder / "vsftpd.conf"
         configuration.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

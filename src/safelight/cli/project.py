@@ -88,6 +88,8 @@ def describe(slug: str, profiles: Path | None, as_json: bool) -> None:
     click.echo(f"lake          block {project.destinations.lake}")
     for destination in project.destinations.dicom:
         click.echo(f"DICOM         {destination.kind}: block {destination.block}")
+    for tables in project.destinations.parquet:
+        click.echo(f"Parquet       {tables.kind}: block {tables.block}")
     click.echo(f"fingerprint   {project.fingerprint()}\n")
     click.echo(profile.describe())
 

@@ -6,7 +6,6 @@ whoever builds the client hands it in.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from safelight.errors import DestinationRefused, DestinationUnavailable, SafelightError, StorageFull
+from safelight.errors import DestinationRefused, DestinationUnavailable
 
 _CHUNK: Final = 1 << 20
 
@@ -24,7 +23,6 @@ class BlobContainer(Protocol):
 
     Raises:
         PermissionError: refused for good: credentials, rights, no such container.
-        OSError with errno ENOSPC: the account is full.
         ConnectionError: no answer, or asked to wait for longer than it was ready to.
     """
 
@@ -96,23 +94,15 @@ class BlobStore:
     def _faults(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            raise self._fault(error) from None
-
-    def _fault(self, error: OSError) -> SafelightError:
-        if isinstance(error, PermissionError):
-            return DestinationRefused(
+        except PermissionError:
+            raise DestinationRefused(
                 f"The blob container '{self.name}' refused.",
                 remedy="Check account, container, credentials and the rights that they give, in its block.",
-            )
-        if error.errno == errno.ENOSPC:
-            return StorageFull(
-                f"No room is left in the blob container '{self.name}'.",
-                remedy="Make room and run again; what is complete stays.",
-            )
-        return DestinationUnavailable(
-            f"The blob container '{self.name}' did not answer.", remedy="Check network and address, then run again."
-        )
+            ) from None
+        except ConnectionError:
+            raise DestinationUnavailable(
+                f"The blob container '{self.name}' did not answer.", remedy="Check network and address, then run again."
+            ) from None
 
 
 def _sha256(path: Path) -> str:
