@@ -194,4 +194,4 @@ def test_identifiers_with_other_letters(orthanc: Orthanc) -> None:
 def test_dates_in_answers(text: str, expected: date | None) -> None:
     answer = Dataset()
     answer.add(DataElement(ids.STUDY_DATE, "DA", text, validation_mode=config.IGNORE))
-    assert ids.Answer(answer, "").date(ids.STUDY_DATE) == expected
+    assert ids.DatasetAnswer(answer, "").date(ids.STUDY_DATE) == expected

@@ -288,12 +288,13 @@ def test_who_opts_out_while_the_study_is_fetched_stops_nothing(
     orthanc: Orthanc, stage: Stage, start_receiver: Start, tmp_path: Path
 ) -> None:
     """The national opt-out is read by another worker, at any moment: here when the first instance has arrived."""
-    upload(orthanc, tmp_path, STUDY, Study(2))
-    leaving, staying = a_request(STUDY), a_request(Study(2))
+    other = Study(2, patient=2)
+    upload(orthanc, tmp_path, STUDY, other)
+    leaving, staying = a_request(STUDY), a_request(other)
     stage.enter(leaving, staying)
 
     def leave(progress: RetrievalProgress) -> None:
-        if progress.received:
+        if progress.instances:
             stage.database.withdraw_patient(leaving.project, leaving.mrn, actor="governance")
 
     counts = stage.run(start_receiver(orthanc), an_archive(orthanc), on_progress=leave)

@@ -19,6 +19,7 @@ from safelight.archive.backoff import next_attempt
 from safelight.archive.cache import RawCache
 from safelight.archive.circuit import Circuit
 from safelight.archive.identifier import StudyAnswer
+from safelight.archive.intake import Intake
 from safelight.archive.locate import resolve
 from safelight.archive.query import Archive, Conversation
 from safelight.archive.receiver import StorageReceiver
@@ -62,7 +63,7 @@ def locate_and_retrieve(
     *,
     database: LinkDatabase,
     archives: Sequence[Archive],
-    receiver: StorageReceiver,
+    receiver: StorageReceiver | Intake,
     cache: RawCache,
     worker: str,
     lease: timedelta,
@@ -78,7 +79,7 @@ def locate_and_retrieve(
         request_ids: claimed requests.
         database: link database.
         archives: in order of preference; the next is asked when the one before has no such study.
-        receiver: running; the archives' C-MOVE destination.
+        receiver: running; the archives' C-MOVE destination. An intake alone will do where no archive moves studies.
         cache: raw cache, on the filesystem of the receiver's spool.
         worker: who holds the leases; they are renewed while this runs.
         lease: for how long.
@@ -136,7 +137,7 @@ class _Batch:
         *,
         database: LinkDatabase,
         archives: list[Archive],
-        receiver: StorageReceiver,
+        receiver: StorageReceiver | Intake,
         cache: RawCache,
         worker: str,
         clock: Callable[[], datetime],
@@ -170,12 +171,13 @@ class _Batch:
             except BaseException:
                 self._database.release([id_ for id_ in requests if id_ not in ended], worker=self._worker)
                 raise
-            if unheard and not any(self._receiver.callers.values()):
+            receiver = self._receiver
+            if unheard and isinstance(receiver, StorageReceiver) and not any(receiver.callers.values()):
                 self._database.release(list(unheard), worker=self._worker)
                 archive = next(iter(unheard.values())).archive
                 raise ArchiveMisconfigured(
                     f"Archive '{archive.name}' was asked to send studies and never called our receiver.",
-                    remedy=f"Ask its manager whether it knows the destination '{self._receiver.ae_title}' with our "
+                    remedy=f"Ask its manager whether it knows the destination '{receiver.ae_title}' with our "
                     "receiver's host and port, and whether a firewall is between them.",
                 )
             for id_, event in unheard.items():
@@ -307,7 +309,7 @@ class _Batch:
         )
 
     def _fetch(self, request: Request, archive: Archive, conversation: Conversation, study: StudyAnswer) -> _Ended:
-        wanted = _wanted(request, study.study_uid)
+        wanted = replace(_wanted(request, study.study_uid), instances=study.instances)
         if request.state is RequestState.REQUESTED:
             self._database.move(
                 request.id,
@@ -317,7 +319,7 @@ class _Batch:
                 located_study_uid=study.study_uid,
                 announced=study.instances or 0,
             )
-        fetched = fetch_cached(self._cache, wanted, announced=study.instances)
+        fetched = fetch_cached(self._cache, wanted)
         if fetched is None:
             retrieval = Retrieval(
                 archive,

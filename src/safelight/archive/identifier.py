@@ -1,4 +1,4 @@
-"""Identifiers of C-FIND, C-MOVE and C-GET: what is asked, and never too much (PS3.4 section C.2.2.2).
+"""Identifiers of queries and retrievals, and their answers: what is asked, and never too much (PS3.4 section C.2.2.2).
 
 A key that matches must hold a value: an empty one is a universal match and would ask for the whole archive. Wildcards
 and the value separator are refused in values that came with a cohort.
@@ -6,6 +6,7 @@ and the value separator are refused in values that came with a cohort.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -69,6 +70,8 @@ _CODECS: Final = {
     "GB18030": "gb18030",
     "GBK": "gbk",
 }
+#: Keys that must match: element -> value, or list of UIDs.
+Keys = Mapping[int, str | Sequence[str]]
 
 
 def matching_value(value: str) -> str:
@@ -95,9 +98,7 @@ def matching_uid(value: str) -> str:
     return value
 
 
-def encode(
-    level: str, match: Mapping[int, str | Sequence[str]], wanted: Sequence[int] = (), *, character_set: str = ""
-) -> Dataset:
+def encode(level: str, match: Keys, wanted: Sequence[int] = (), *, character_set: str = "") -> Dataset:
     """Return the identifier of a query or retrieval.
 
     Args:
@@ -175,7 +176,55 @@ class InstanceAnswer:
     sop_class_uid: str = ""
 
 
-class Answer:
+@dataclass(frozen=True)
+class Part:
+    """What is fetched in one go: a study, one of its series, or instances of that series.
+
+    ``sop_classes`` are those of its instances, as far as the archive told; ``patient_id`` is for Patient Root only.
+    """
+
+    study_uid: str = field(repr=False)
+    series_uid: str = field(default="", repr=False)
+    sop_uids: tuple[str, ...] = field(default=(), repr=False)
+    sop_classes: frozenset[str] = frozenset()
+    patient_id: str = field(default="", repr=False)
+
+
+def keys_of(part: Part, *, patient_root: bool) -> tuple[str, dict[int, str | Sequence[str]]]:
+    """Return the level and the keys of a part's retrieval (PS3.4 section C.4.2.1.4)."""
+    keys: dict[int, str | Sequence[str]] = {STUDY_UID: matching_uid(part.study_uid)}
+    level = "STUDY"
+    if patient_root:
+        keys[PATIENT_ID] = matching_value(part.patient_id)
+    if part.series_uid:
+        keys[SERIES_UID], level = part.series_uid, "SERIES"
+    if part.sop_uids:
+        keys[SOP_INSTANCE_UID], level = part.sop_uids, "IMAGE"
+    return level, keys
+
+
+class Answer(ABC):
+    """One answer to a query, in whatever form it came."""
+
+    @abstractmethod
+    def text(self, tag: int) -> str:
+        """Return the value as text, several values with backslashes between them; empty when there is none."""
+
+    def number(self, tag: int) -> int | None:
+        """Return the value as a count, or None."""
+        text = self.text(tag)
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    def date(self, tag: int) -> date | None:
+        """Return the value as a date, also in the form of ACR-NEMA (with dots), or None."""
+        text = self.text(tag).replace(".", "")
+        try:
+            return date(int(text[:4]), int(text[4:6]), int(text[6:8])) if len(text) == 8 and text.isdigit() else None
+        except ValueError:
+            return None
+
+
+class DatasetAnswer(Answer):
     """One C-FIND answer, read without converting what is not asked for.
 
     Args:
@@ -195,16 +244,3 @@ class Answer:
             return raw.decode(self._codec).strip(" \0")
         except UnicodeDecodeError:
             return raw.decode("ascii", "backslashreplace").strip(" \0")
-
-    def number(self, tag: int) -> int | None:
-        """Return the value as a count, or None."""
-        text = self.text(tag)
-        return int(text) if text.isascii() and text.isdigit() else None
-
-    def date(self, tag: int) -> date | None:
-        """Return the value as a date, also in the form of ACR-NEMA (with dots), or None."""
-        text = self.text(tag).replace(".", "")
-        try:
-            return date(int(text[:4]), int(text[4:6]), int(text[6:8])) if len(text) == 8 and text.isdigit() else None
-        except ValueError:
-            return None

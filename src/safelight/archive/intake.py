@@ -52,6 +52,8 @@ class Expectation:
         is_patient: tells whether an instance is the right patient's.
         series_uids: the only series that may come; empty: all.
         clock: monotonic seconds.
+        on_instance: told of each instance that was taken its bytes, and the seconds since the one before it, or None for
+            the first of a retrieval. May block: then the sender waits.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Expectation:
         is_patient: Callable[[Identity], bool],
         series_uids: frozenset[str],
         clock: Callable[[], float],
+        on_instance: Callable[[int, float | None], None] = lambda _size, _seconds: None,
     ) -> None:
         self.study_uid = study_uid
         self.folder = folder
@@ -76,8 +79,14 @@ class Expectation:
         self.refused: Counter[int] = Counter()
         self.patient_mismatch = False
         self.storage_failed = False
+        self._on_instance = on_instance
+        self._ready_since: float | None = None
         self.last_arrival = clock()
         self.bytes = 0
+
+    def retrieval_begins(self) -> None:
+        """Note that the archive is asked now: the time to the first instance is not only that instance's."""
+        self._ready_since = None
 
     def admit(self, part: Path, identity: Identity) -> int:
         """Take a complete ``.part`` file, or refuse it. Returns the status to answer.
@@ -98,6 +107,10 @@ class Expectation:
                     )
                     self.bytes += identity.size
             self._note(status)
+            taken = None if self._ready_since is None else self.last_arrival - self._ready_since
+        if status == SUCCESS:
+            self._on_instance(identity.size, taken)
+        self._ready_since = self._clock()
         return status
 
     def fail(self, status: int) -> None:
@@ -179,13 +192,13 @@ class Intake:
         """Return when the last byte of an instance came from there, in monotonic seconds; 0 for never."""
         return self._heard.get(source, 0.0)
 
-    def finish(self, part: PartFile, *, sop_class_uid: str, sop_uid: str) -> int:
+    def finish(self, part: PartFile, sop_class_uid: str | None = None, sop_uid: str | None = None) -> int:
         """Put a complete data set where it belongs, or drop it. Returns the status to answer (PS3.4 table B.2-1).
 
         Args:
             part: its file.
-            sop_class_uid: as the C-STORE says.
-            sop_uid: as the C-STORE says.
+            sop_class_uid: as the C-STORE says; None where nothing was said.
+            sop_uid: as the C-STORE says; None where nothing was said.
         """
         status = part.close()
         if status == SUCCESS:
@@ -197,14 +210,16 @@ class Intake:
         part.discard()
         return status
 
-    def _judge(self, path: Path, sop_class_uid: str, sop_uid: str) -> int:
+    def _judge(self, path: Path, sop_class_uid: str | None, sop_uid: str | None) -> int:
         identity = identify(path)
         if identity is None:
             return NOT_UNDERSTOOD
         expectation = self._expected.get(identity.study_uid) if identity.study_uid else None
         if expectation is None:
             return NOT_AUTHORIZED
-        if not identity.sop_uid or (identity.sop_uid, identity.sop_class_uid) != (sop_uid, sop_class_uid):
+        if not identity.sop_uid or not (
+            sop_uid in {identity.sop_uid, None} and sop_class_uid in {identity.sop_class_uid, None}
+        ):
             expectation.fail(MISMATCH)
             return MISMATCH
         return expectation.admit(path, identity)

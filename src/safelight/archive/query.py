@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from safelight.archive import identifier as ids
-from safelight.archive import session as wire
 from safelight.archive.backoff import Jitter, retrying, system_jitter
-from safelight.archive.identifier import Answer, InstanceAnswer, SeriesAnswer, StudyAnswer
-from safelight.archive.session import Aborted, Retrieved, Session
+from safelight.archive.identifier import Answer, InstanceAnswer, Keys, Part, SeriesAnswer, StudyAnswer
+from safelight.archive.session import PATIENT_ROOT, STUDY_ROOT, Aborted, Caller, DimseSession
 from safelight.archive.settings import ArchiveUse
 from safelight.archive.throttle import Throttle
-from safelight.errors import ArchiveMisconfigured
-from safelight.model import DicomPeer, StudyRequest
+from safelight.archive.web import WebService, WebSession
+from safelight.errors import ArchiveMisconfigured, StudyRejected
+from safelight.model import DicomPeer, Reason, StudyRequest
 
 if TYPE_CHECKING:
+    import ssl
+
+    from safelight.archive.intake import Intake
     from safelight.link import Request
 
 T = TypeVar("T")
-Keys = Mapping[int, str | Sequence[str]]
+#: Name of the operation that has instances sent.
+RETRIEVAL: Final = "retrieval"
+_DATES: Final = (date(1900, 1, 1), date(2099, 12, 31))
 _STUDY_KEYS: Final = (
     ids.STUDY_UID,
     ids.PATIENT_ID,
@@ -33,13 +38,32 @@ _STUDY_KEYS: Final = (
 )
 
 
+class Session(Protocol):
+    """An open connection to an archive, whatever it speaks."""
+
+    def echo(self) -> None:
+        """Ask whether it is there."""
+
+    def find(self, level: str, match: Keys, wanted: Sequence[int]) -> list[Answer]:
+        """Ask for studies, series or instances ("STUDY", "SERIES", "IMAGE")."""
+
+    def retrieve(self, part: Part, intake: Intake, destination: str) -> None:
+        """Have a part of a study come into ``intake``; by C-MOVE, the receiver that fills it is ``destination``."""
+
+    def close(self) -> None:
+        """End it in good order."""
+
+    def abort(self) -> None:
+        """Drop it."""
+
+
 class Archive:
     """One archive, as one project may use it.
 
     Args:
         name: of its block; it stands in messages, in the link database and in the tables.
-        peer: AE title, host and port.
-        calling_ae_title: as whom the archive knows us.
+        peer: AE title, host and port; or a DICOMweb service, where that is how the project retrieves.
+        calling_ae_title: as whom the archive knows us; nothing for DICOMweb.
         use: attempts, time-outs and quirks.
         throttle: its manager's budget.
         clock: monotonic seconds.
@@ -51,9 +75,9 @@ class Archive:
     def __init__(
         self,
         name: str,
-        peer: DicomPeer,
+        peer: DicomPeer | WebService,
         *,
-        calling_ae_title: str,
+        calling_ae_title: str = "",
         use: ArchiveUse,
         throttle: Throttle,
         clock: Callable[[], float] = time.monotonic,
@@ -67,9 +91,9 @@ class Archive:
         self.clock = clock
         self.sleep = sleep
         self.jitter = jitter
-        self._throttle = throttle
-        self._caller = wire.Caller(name, peer, calling_ae_title, use.timeout_seconds, tls)
-        self._model = wire.PATIENT_ROOT if use.information_model == "patient" else wire.STUDY_ROOT
+        self.throttle = throttle
+        self._calling_ae_title = calling_ae_title
+        self._tls = tls
         #: Operations that it has answered: one that always aborts and was never answered is a matter of settings.
         self._answered: set[str] = set()
 
@@ -108,26 +132,50 @@ class Archive:
 
     # -- for Conversation
 
+    @property
+    def source(self) -> str:
+        """What the receiver knows it by: the AE title by which it calls; nothing where it never calls."""
+        return "" if isinstance(self.peer, WebService) or self.use.retrieve != "c-move" else self.peer.ae_title
+
+    def is_cut(self, answers: Sequence[Answer]) -> bool:
+        """Tell whether there are as many answers as the archive ever gives. DICOMweb gives the rest on more pages."""
+        cap = self.use.result_cap
+        return cap is not None and len(answers) >= cap and not isinstance(self.peer, WebService)
+
     def open_session(self, held: ExitStack) -> Session:
-        """Open an association within the budget; ``held`` gives it back."""
-        held.enter_context(self._throttle.association())
-        return Session(self._caller, self._model)
+        """Open a connection within the budget; ``held`` gives it back."""
+        held.enter_context(self.throttle.association())
+        use, timeouts = self.use, (self.use.timeout_seconds, self.use.move_timeout_seconds)
+        if isinstance(self.peer, WebService):
+            leave = self.throttle.operation
+            return WebSession(self.name, self.peer, before_request=leave, timeout=timeouts[0], retrieval_timeout=timeouts[1])
+        caller = Caller(
+            self.name,
+            self.peer,
+            self._calling_ae_title,
+            *timeouts,
+            model=PATIENT_ROOT if use.information_model == "patient" else STUDY_ROOT,
+            by_get=use.retrieve == "c-get",
+            character_set=use.character_set,
+            clock=self.clock,
+            tls=self._tls,
+        )
+        return DimseSession(caller)
 
     def attempt(self, name: str, operation: Callable[[], T]) -> T:
-        """Send one operation and note how it went."""
+        """Send one operation and note how it went. How long a retrieval takes tells nothing: instances are timed."""
+        started = self.clock()
         try:
             result = operation()
         except Aborted as error:
-            # Who answers queries knows us; an abort of a C-MOVE is an accident.
-            if name in self._answered or name == "C-MOVE":
+            # Who answers queries knows us; an abort of a retrieval is an accident.
+            if name in self._answered or name == RETRIEVAL:
                 raise
             raise NeverAnswered(error.message, remedy=error.remedy) from None
         self._answered.add(name)
+        if name != RETRIEVAL:
+            self.throttle.answered(name, self.clock() - started, size=len(result) if isinstance(result, list) else 1)
         return result
-
-    def wait_for_budget(self) -> None:
-        """Wait until one more operation may be sent."""
-        self._throttle.operation()
 
 
 class NeverAnswered(Aborted):
@@ -161,7 +209,8 @@ class Conversation:
 
         def once() -> T:
             try:
-                return archive.attempt(name, lambda: operation(self._ready()))
+                session = self._ready()
+                return archive.attempt(name, lambda: operation(session))
             except Exception:
                 self.close(broken=True)
                 raise
@@ -178,23 +227,17 @@ class Conversation:
         """Return the open association, with leave to send one operation on it."""
         if self._session is None:
             self._session = self._archive.open_session(self._held)
-        self._archive.wait_for_budget()
+        self._archive.throttle.operation()
         return self._session
 
     # -- operations
 
     def echo(self) -> None:
         """Send a C-ECHO."""
-        self._run("C-ECHO", lambda session: session.echo())
+        self._run("echo", lambda session: session.echo())
 
     def _find(self, level: str, match: Keys, wanted: Sequence[int]) -> list[Answer]:
-        character_set = self._archive.use.character_set
-        asked = ids.encode(level, match, [tag for tag in wanted if tag not in match], character_set=character_set)
-
-        def find(session: Session) -> list[Answer]:
-            return [Answer(answer, character_set) for answer in session.find(asked)]
-
-        return self._run("C-FIND", find)
+        return self._run(f"{level.lower()} query", lambda session: session.find(level, match, wanted))
 
     def find_study(self, request: Request | StudyRequest) -> list[StudyAnswer]:
         """Return the studies that answer a request.
@@ -224,7 +267,7 @@ class Conversation:
             # Patient Root knows no study without its patient (PS3.4 section C.6.1.2).
             return []
         found: dict[str, StudyAnswer] = {}
-        for answer in self._find("STUDY", match, _STUDY_KEYS):
+        for answer in self._all_studies(match):
             study = StudyAnswer(
                 study_uid=answer.text(ids.STUDY_UID),
                 patient_id=answer.text(ids.PATIENT_ID),
@@ -237,11 +280,30 @@ class Conversation:
                 found[study.study_uid] = study
         return list(found.values())
 
+    def _all_studies(self, match: Mapping[int, str]) -> list[Answer]:
+        answers = self._find("STUDY", match, _STUDY_KEYS)
+        if ids.STUDY_UID in match or not self._archive.is_cut(answers):
+            return answers
+        # Studies without a date are in no range of dates.
+        return answers + self._studies_between(match, *_DATES)
+
+    def _studies_between(self, match: Mapping[int, str], first: date, last: date) -> list[Answer]:
+        """Return the studies of these days, asked for in halves until each answer is below the archive's cap."""
+        answers = self._find("STUDY", {**match, ids.STUDY_DATE: f"{first:%Y%m%d}-{last:%Y%m%d}"}, _STUDY_KEYS)
+        if not self._archive.is_cut(answers):
+            return answers
+        if first == last:
+            raise StudyRejected(Reason.AMBIGUOUS_STUDY)
+        middle = first + (last - first) // 2
+        return self._studies_between(match, first, middle) + self._studies_between(match, middle + timedelta(1), last)
+
     def find_series(self, study_uid: str, *, patient_id: str = "") -> list[SeriesAnswer]:
         """Return the series of a study. ``patient_id`` is needed for Patient Root only."""
         answers = self._find(
             "SERIES", self._study_keys(study_uid, patient_id), (ids.SERIES_UID, ids.MODALITY, ids.SERIES_INSTANCES)
         )
+        if self._archive.is_cut(answers):
+            raise StudyRejected(Reason.INCOMPLETE)
         series = {
             answer.text(ids.SERIES_UID): SeriesAnswer(
                 answer.text(ids.SERIES_UID), answer.text(ids.MODALITY), answer.number(ids.SERIES_INSTANCES)
@@ -257,21 +319,33 @@ class Conversation:
     ) -> list[InstanceAnswer]:
         """Return the instances that the archive announces for a study, or for some of its series.
 
-        One C-FIND where the archive answers image-level queries by study, else one a series and one before.
+        One query where the archive answers image-level queries by study, else one a series and one before.
+
+        Raises:
+            StudyRejected: incomplete, when the list is as long as the archive's cap and so may have been cut.
         """
         keys = self._study_keys(study_uid, patient_id)
         if not self._archive.use.image_query_needs_series and not series_uids:
-            return self._instances(keys, "")
+            found_at_once = self._instances(keys, "")
+            if found_at_once is not None:
+                return found_at_once
         wanted = series_uids or [series.series_uid for series in self.find_series(study_uid, patient_id=patient_id)]
         found: dict[str, InstanceAnswer] = {}
         for series_uid in wanted:
             uid = ids.matching_uid(series_uid)
-            found.update({one.sop_uid: one for one in self._instances({**keys, ids.SERIES_UID: uid}, uid)})
+            of_series = self._instances({**keys, ids.SERIES_UID: uid}, uid)
+            if of_series is None:
+                raise StudyRejected(Reason.INCOMPLETE)
+            found.update({one.sop_uid: one for one in of_series})
         return list(found.values())
 
-    def _instances(self, keys: Keys, series_uid: str) -> list[InstanceAnswer]:
+    def _instances(self, keys: Keys, series_uid: str) -> list[InstanceAnswer] | None:
+        """Return the instances that match; None when the list may have been cut."""
+        answers = self._find("IMAGE", keys, (ids.SERIES_UID, ids.SOP_INSTANCE_UID, ids.SOP_CLASS_UID))
+        if self._archive.is_cut(answers):
+            return None
         found = {}
-        for answer in self._find("IMAGE", keys, (ids.SERIES_UID, ids.SOP_INSTANCE_UID, ids.SOP_CLASS_UID)):
+        for answer in answers:
             series = answer.text(ids.SERIES_UID) or series_uid
             sop_uid = answer.text(ids.SOP_INSTANCE_UID)
             if sop_uid and answer.text(ids.STUDY_UID) in {keys[ids.STUDY_UID], ""} and series_uid in {series, ""}:
@@ -284,39 +358,15 @@ class Conversation:
             keys[ids.PATIENT_ID] = ids.matching_value(patient_id)
         return keys
 
-    def move(
-        self,
-        destination: str,
-        study_uid: str,
-        *,
-        series_uid: str = "",
-        sop_uids: Sequence[str] = (),
-        patient_id: str = "",
-        last_arrival: Callable[[], float],
-    ) -> Retrieved:
-        """Have a study, one of its series, or instances of that series sent to ``destination``. One attempt.
+    def retrieve(self, part: Part, intake: Intake, *, destination: str = "") -> None:
+        """Have a part of a study sent. One attempt, and no word on how it ended: count what has arrived.
 
-        How it ended is what the archive says; count what has arrived.
+        Args:
+            part: of which study, and of which patient.
+            intake: where it arrives.
+            destination: AE title of the receiver that fills ``intake``; for C-MOVE.
         """
-        archive = self._archive
-        keys = self._study_keys(study_uid, patient_id)
-        level = "STUDY"
-        if series_uid:
-            keys[ids.SERIES_UID], level = series_uid, "SERIES"
-        if sop_uids:
-            keys[ids.SOP_INSTANCE_UID], level = sop_uids, "IMAGE"
-        asked = ids.encode(level, keys, character_set=archive.use.character_set)
-
-        def move(session: Session) -> Retrieved:
-            return session.move(
-                destination,
-                asked,
-                silence=archive.use.move_timeout_seconds,
-                last_arrival=last_arrival,
-                clock=archive.clock,
-            )
-
-        return self._run("C-MOVE", move, attempts=1)
+        self._run(RETRIEVAL, lambda session: session.retrieve(part, intake, destination), attempts=1)
 
 
 def _answers(study: StudyAnswer, match: Mapping[int, str]) -> bool:

@@ -198,7 +198,7 @@ class StorageReceiver:
         self._receptions[id(association)] = Reception(association, begin, self._finish)
 
     def _finish(self, part: PartFile, sop_class_uid: str, sop_uid: str) -> int:
-        status = self.intake.finish(part, sop_class_uid=sop_class_uid, sop_uid=sop_uid)
+        status = self.intake.finish(part, sop_class_uid, sop_uid)
         if status != SUCCESS:
             self.refuse(f"instance, status {status:04X}")
         return status

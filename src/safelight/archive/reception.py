@@ -57,9 +57,9 @@ class Reception:
 
     def __init__(
         self,
-        association: Any,
+        association: Any,  # noqa: ANN401  pynetdicom is untyped here
         begin: Callable[[], PartFile],
-        finish: Callable[[PartFile, str, str], int],  # noqa: ANN401
+        finish: Callable[[PartFile, str, str], int],
     ) -> None:
         self._association = association
         self._dul = association.dul
@@ -82,6 +82,11 @@ class Reception:
     def _socket(self) -> socket.socket:
         connection: socket.socket = self._connection.socket
         return connection
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is in the middle of an instance."""
+        return self._arriving is not None
 
     def close(self) -> None:
         """Remove what arrived in part; for when the association is over."""

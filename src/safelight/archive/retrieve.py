@@ -7,34 +7,35 @@ archives answer success with nothing sent. Only what is missing is asked for aga
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from safelight.archive import identifier as ids
 from safelight.archive.backoff import FullJitter
 from safelight.archive.cache import RawCache
-from safelight.archive.identifier import InstanceAnswer
+from safelight.archive.identifier import InstanceAnswer, Part
 from safelight.archive.instance_file import Identity, identify
-from safelight.archive.intake import Arrived, Expectation
+from safelight.archive.intake import Arrived, Expectation, Intake
 from safelight.archive.locate import is_patient
 from safelight.archive.query import Archive, Conversation
 from safelight.archive.receiver import StorageReceiver
-from safelight.errors import ArchiveClosed, StorageFull, StudyRejected, TransientError
+from safelight.errors import ArchiveClosed, ConfigurationError, StorageFull, StudyRejected, TransientError
 from safelight.model import Reason
 
 #: UIDs in one image-level retrieval: 100 of 64 characters stay far below any archive's limit for an identifier.
-_UIDS_PER_MOVE: Final = 100
+_UIDS_PER_PART: Final = 100
 _TICK: Final = 0.02
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be fetched: a study of a patient, or some of its series."""
+    """What is to be fetched: a study of a patient, or some of its series. ``instances``: the archive's count, or None."""
 
     study_uid: str = field(repr=False)
     mrn: str = field(repr=False)
     series_uids: tuple[str, ...] = field(default=(), repr=False)
+    instances: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,18 @@ class Incomplete(StudyRejected):
         self.unheard = unheard
 
 
-def fetch_cached(cache: RawCache, wanted: Wanted, *, announced: int | None = None) -> Fetched | None:
+def fetch_cached(cache: RawCache, wanted: Wanted) -> Fetched | None:
     """Return the counts of a study that the cache has whole, without asking an archive; None when it has not.
 
     Args:
         cache: the raw cache.
-        wanted: the study.
-        announced: number of instances that an archive has just reported; with another one than its own the cache
-            does not answer.
+        wanted: the study; with another count of instances than the cache's own the cache does not answer.
 
     Raises:
         StudyRejected: patient_mismatch, when the cached study is another patient's.
     """
     study = cache.get(wanted.study_uid)
-    if study is None or not study.complete or announced not in {None, len(study.instances)}:
+    if study is None or not study.complete or wanted.instances not in {None, len(study.instances)}:
         return None
     instances = [one for one in study.instances if not wanted.series_uids or one.series_uid in wanted.series_uids]
     if not set(wanted.series_uids) <= {one.series_uid for one in instances}:
@@ -83,11 +82,11 @@ def fetch_cached(cache: RawCache, wanted: Wanted, *, announced: int | None = Non
 
 
 class Retrieval:
-    """Fetches studies from one archive through one receiver into one cache.
+    """Fetches studies from one archive into one cache.
 
     Args:
         archive: to ask.
-        receiver: running, known to the archive by its AE title.
+        receiver: running, known to the archive by its AE title; an intake alone will do for an archive that never calls.
         cache: to fill.
         on_arrival: called now and then with instances and bytes that have arrived of the study at hand.
     """
@@ -95,13 +94,19 @@ class Retrieval:
     def __init__(
         self,
         archive: Archive,
-        receiver: StorageReceiver,
+        receiver: StorageReceiver | Intake,
         cache: RawCache,
         *,
         on_arrival: Callable[[int, int], None] = lambda _instances, _bytes: None,
     ) -> None:
         self._archive = archive
-        self._receiver = receiver
+        self._receiver = receiver if isinstance(receiver, StorageReceiver) else None
+        self._intake = receiver.intake if isinstance(receiver, StorageReceiver) else receiver
+        if archive.use.retrieve == "c-move" and self._receiver is None:
+            raise ConfigurationError(
+                f"Archive '{archive.name}' moves studies to a receiver, and there is none.",
+                remedy="Name the receiver's block in the project's file, or retrieve by C-GET or DICOMweb.",
+            )
         self._cache = cache
         self._on_arrival = on_arrival
 
@@ -124,11 +129,18 @@ class Retrieval:
             }
             if not announced and wanted.series_uids:
                 raise StudyRejected(Reason.NOT_IN_ANY_ARCHIVE)
+            self._check_announced(wanted, len(announced))
             on_disk = self._cache.on_disk(wanted.study_uid)
             if not all(_is_patient(identity, wanted.mrn) for _, identity in on_disk.values()):
                 raise StudyRejected(Reason.PATIENT_MISMATCH)
             there = {sop_uid: arrived for sop_uid, (arrived, _) in on_disk.items()}
             return self._complete(conversation, wanted, announced, there)
+
+    def _check_announced(self, wanted: Wanted, listed: int) -> None:
+        """Refuse a list of instances that is shorter than the archive's own count: it may have been cut."""
+        whole_study = not wanted.series_uids and wanted.instances is not None
+        if whole_study and self._archive.use.counts_are_right and listed < (wanted.instances or 0):
+            raise Incomplete(Fetched(wanted.instances or 0, listed), unheard=False)
 
     def _complete(
         self,
@@ -138,7 +150,7 @@ class Retrieval:
         there: dict[str, Arrived],
     ) -> Fetched:
         archive = self._archive
-        calls_before = self._receiver.callers[archive.peer.ae_title]
+        calls_before = self._calls()
         expectation = Expectation(
             wanted.study_uid,
             self._cache.study_folder(wanted.study_uid),
@@ -146,9 +158,10 @@ class Retrieval:
             is_patient=lambda identity: _is_patient(identity, wanted.mrn),
             series_uids=frozenset(wanted.series_uids),
             clock=archive.clock,
+            on_instance=self._instance_came,
         )
         try:
-            error = self._move_missing(conversation, wanted, announced, there, expectation)
+            error = self._fetch_missing(conversation, wanted, announced, there, expectation)
         finally:
             there.update(expectation.arrived)
             whole = {sop_uid: arrived for sop_uid, arrived in there.items() if sop_uid in announced}
@@ -165,10 +178,19 @@ class Retrieval:
             raise StorageFull("No room is left for arriving instances.", remedy="Free space on the raw cache's disk.")
         if error is not None:
             raise error
-        unheard = self._receiver.callers[archive.peer.ae_title] == calls_before == 0
-        raise Incomplete(fetched, unheard=unheard)
+        raise Incomplete(fetched, unheard=self._calls() == calls_before == 0)
 
-    def _move_missing(
+    def _instance_came(self, size: int, seconds: float | None) -> None:
+        throttle = self._archive.throttle
+        if seconds is not None:
+            throttle.answered("instance", seconds, size=size)
+        throttle.received(size)
+
+    def _calls(self) -> int | None:
+        """Return how often the archive has called our receiver; None where it has no need to."""
+        return self._receiver.callers[self._archive.source] if self._receiver and self._archive.source else None
+
+    def _fetch_missing(
         self,
         conversation: Conversation,
         wanted: Wanted,
@@ -179,7 +201,7 @@ class Retrieval:
         """Ask for what is missing until it is there or the attempts are used up; return the last passing error."""
         archive, error = self._archive, None
         wait = FullJitter(archive.jitter)
-        with self._receiver.intake.expect(expectation):
+        with self._intake.expect(expectation):
             for attempt in range(archive.use.attempts):
                 missing = announced.keys() - there.keys() - expectation.arrived.keys()
                 if not missing or expectation.patient_mismatch or expectation.storage_failed:
@@ -187,15 +209,11 @@ class Retrieval:
                 if attempt:
                     archive.sleep(wait.seconds(attempt))
                 error = None
-                for series_uid, sop_uids in _plan(missing, announced, whole_study=not wanted.series_uids):
+                for part in _plan(wanted, missing, announced):
+                    expectation.retrieval_begins()
                     try:
-                        conversation.move(
-                            self._receiver.ae_title,
-                            wanted.study_uid,
-                            series_uid=series_uid,
-                            sop_uids=sop_uids,
-                            patient_id=wanted.mrn,
-                            last_arrival=lambda: self._receiver.intake.last_heard(archive.peer.ae_title),
+                        conversation.retrieve(
+                            part, self._intake, destination=self._receiver.ae_title if self._receiver else ""
                         )
                     except ArchiveClosed:
                         raise
@@ -217,12 +235,15 @@ class Retrieval:
         self._on_arrival(len(expectation.arrived), expectation.bytes)
 
 
-def _plan(
-    missing: set[str], announced: Mapping[str, InstanceAnswer], *, whole_study: bool
-) -> Iterator[tuple[str, list[str]]]:
-    """Yield (series, instances) to ask for: nothing and nothing for the whole study, no instances for a whole series."""
-    if whole_study and len(missing) == len(announced):
-        yield "", []
+def _plan(wanted: Wanted, missing: set[str], announced: Mapping[str, InstanceAnswer]) -> Iterator[Part]:
+    """Yield what to ask for: the whole study where all of it is missing, else series that miss all, and instances."""
+
+    def part(sop_uids: Collection[str], series_uid: str = "", named: tuple[str, ...] = ()) -> Part:
+        known = frozenset(announced[sop_uid].sop_class_uid for sop_uid in sop_uids)
+        return Part(wanted.study_uid, series_uid, named, known if "" not in known else frozenset(), wanted.mrn)
+
+    if not wanted.series_uids and len(missing) == len(announced):
+        yield part(missing)
         return
     by_series: dict[str, list[str]] = defaultdict(list)
     sizes: dict[str, int] = defaultdict(int)
@@ -232,10 +253,11 @@ def _plan(
             by_series[one.series_uid].append(sop_uid)
     for series_uid, sop_uids in by_series.items():
         if len(sop_uids) == sizes[series_uid]:
-            yield series_uid, []
+            yield part(sop_uids, series_uid)
             continue
-        for start in range(0, len(sop_uids), _UIDS_PER_MOVE):
-            yield series_uid, sop_uids[start : start + _UIDS_PER_MOVE]
+        for start in range(0, len(sop_uids), _UIDS_PER_PART):
+            some = tuple(sop_uids[start : start + _UIDS_PER_PART])
+            yield part(some, series_uid, some)
 
 
 def _is_patient(identity: Identity, mrn: str) -> bool:

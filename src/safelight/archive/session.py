@@ -1,4 +1,4 @@
-"""One association with an archive, as its client: C-ECHO, C-FIND, C-MOVE (PS3.4 annex C, PS3.7 section 9.1).
+"""Associations with an archive, as its client: C-ECHO, C-FIND, C-MOVE and C-GET (PS3.4 annex C, PS3.7 section 9.1).
 
 Each error says what it means for the caller: try again later, or a person has to change a setting. Messages name the
 archive and AE titles, which are configuration, and never a value that was asked for.
@@ -7,19 +7,28 @@ archive and AE titles, which are configuration, and never a value that was asked
 from __future__ import annotations
 
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
-from pydicom.dataset import Dataset
 from pynetdicom import evt
 from pynetdicom.pdu import A_ABORT_RQ
 
+from safelight.archive.contexts import roles, storage_contexts
+from safelight.archive.identifier import Answer, DatasetAnswer, Keys, Part, encode, keys_of
+from safelight.archive.reception import Reception
+from safelight.archive.watch import Watch
 from safelight.dimse import checkpoint, library
 from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable
 from safelight.model import DicomPeer
+
+if TYPE_CHECKING:
+    from pynetdicom.presentation import PresentationContext
+
+    from safelight.archive.intake import Intake
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 SUCCESS: Final = 0x0000
@@ -28,7 +37,6 @@ _NOT_AUTHORIZED: Final = 0x0124
 _UNKNOWN_DESTINATION: Final = 0xA801
 #: Clinical work goes first, where the archive knows priorities (PS3.7 section E.1-1).
 _LOW_PRIORITY: Final = 2
-_TICK: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,16 +57,6 @@ class Aborted(ArchiveUnreachable):
 
 
 @dataclass(frozen=True)
-class Retrieved:
-    """How a C-MOVE ended, in the archive's own words. Not to be trusted: instances are counted on disk."""
-
-    status: int
-    completed: int = 0
-    failed: int = 0
-    warning: int = 0
-
-
-@dataclass(frozen=True)
 class Caller:
     """Who calls whom, and how.
 
@@ -67,6 +65,11 @@ class Caller:
         peer: where it is.
         calling_ae_title: as whom we call.
         timeout: longest silence before an answer, in seconds.
+        retrieval_timeout: longest silence during a retrieval, in seconds.
+        model: information model for queries and retrievals.
+        by_get: whether instances come by C-GET; otherwise by C-MOVE.
+        character_set: of the archive, where its answers don't say.
+        clock: monotonic seconds.
         tls: TLS context with our certificate, or None for none.
     """
 
@@ -74,15 +77,19 @@ class Caller:
     peer: DicomPeer
     calling_ae_title: str
     timeout: float = 60.0
+    retrieval_timeout: float = 300.0
+    model: QueryModel = STUDY_ROOT
+    by_get: bool = False
+    character_set: str = ""
+    clock: Callable[[], float] = time.monotonic
     tls: ssl.SSLContext | None = None
 
 
-class Session:
-    """An established association.
+class DimseSession:
+    """An established association. A C-GET needs one on which the study's SOP classes were negotiated: it is opened anew.
 
     Args:
         caller: who calls whom.
-        model: information model for queries.
 
     Raises:
         ArchiveUnreachable: no connection, or no answer.
@@ -90,32 +97,45 @@ class Session:
         ArchiveMisconfigured: refused for good; the message says which setting of which side to look at.
     """
 
-    def __init__(self, caller: Caller, model: QueryModel) -> None:
+    def __init__(self, caller: Caller) -> None:
         self._caller = caller
-        self._model = model
+        self._model = caller.model
         self._message_id = 0
+        self._reception: Reception | None = None
+        #: SOP classes negotiated for C-GET; None: none.
+        self._offered: frozenset[str] | None = None
+        self._associate()
+
+    def _associate(self, storage: Sequence[PresentationContext] = (), intake: Intake | None = None) -> None:
+        caller = self._caller
         self._connected = self._aborted = False
         entity = library.entity(caller.calling_ae_title, timeout=caller.timeout)
-        for sop_class in (VERIFICATION, model.find, model.move):
+        for sop_class in (VERIFICATION, self._model.find, self._model.get if caller.by_get else self._model.move):
             entity.add_requested_context(sop_class)
+        for context in storage:
+            entity.add_requested_context(context.abstract_syntax, context.transfer_syntax)
+
+        def opened(event: evt.Event) -> None:
+            self._connected = True
+            checkpoint.install(event)
+            library.without_delay(event)
+            if intake is not None:
+                self._reception = Reception(event.assoc, lambda: intake.begin(caller.name), intake.finish)
+
         peer = caller.peer
         self._association = entity.associate(
             peer.host,
             peer.port,
             ae_title=peer.ae_title,
             max_pdu=library.MAXIMUM_PDU,
+            ext_neg=roles(storage),
             tls_args=(caller.tls, peer.host) if caller.tls is not None else None,
-            evt_handlers=[(evt.EVT_CONN_OPEN, self._opened), (evt.EVT_PDU_RECV, self._received)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, opened), (evt.EVT_PDU_RECV, self._received)],
         )
         if not self._association.is_established:
             error = self._not_established()
             self.abort()
             raise error
-
-    def _opened(self, event: evt.Event) -> None:
-        self._connected = True
-        checkpoint.install(event)
-        library.without_delay(event)
 
     def _received(self, event: evt.Event) -> None:
         self._aborted = self._aborted or isinstance(event.pdu, A_ABORT_RQ)
@@ -163,74 +183,76 @@ class Session:
         with self._speaking("Verification (C-ECHO)"):
             self._check("C-ECHO", self._association.send_c_echo(msg_id=self._next_id()))
 
-    def find(self, identifier: Dataset) -> Iterator[Dataset]:
-        """Send a C-FIND and yield what it answers, as it comes.
+    def find(self, level: str, match: Keys, wanted: Sequence[int]) -> list[Answer]:
+        """Send a C-FIND and return what it answers.
 
         Raises:
             ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable: it failed.
         """
+        character_set = self._caller.character_set
+        asked = encode(level, match, [tag for tag in wanted if tag not in match], character_set=character_set)
+        found: list[Answer] = []
         with self._speaking("Query/Retrieve FIND"):
-            answers = self._association.send_c_find(
-                identifier, self._model.find, msg_id=self._next_id(), priority=_LOW_PRIORITY
-            )
+            answers = self._association.send_c_find(asked, self._model.find, msg_id=self._next_id(), priority=_LOW_PRIORITY)
             for status, answer in answers:
                 if status and status.Status in {0xFF00, 0xFF01}:
                     if answer is None:
                         raise ArchiveUnreachable(f"Archive '{self._caller.name}' sent a malformed C-FIND answer.")
-                    yield answer
+                    found.append(DatasetAnswer(answer, character_set))
                 else:
                     self._check("C-FIND", status)
+        return found
 
-    def move(
-        self,
-        destination: str,
-        identifier: Dataset,
-        *,
-        silence: float,
-        last_arrival: Callable[[], float],
-        clock: Callable[[], float],
-    ) -> Retrieved:
-        """Send a C-MOVE and wait until it has ended.
+    def retrieve(self, part: Part, intake: Intake, destination: str) -> None:
+        """Have a part of a study sent, by C-MOVE to ``destination`` or by C-GET, and wait until that has ended.
 
-        Args:
-            destination: AE title to send to.
-            identifier: what to send.
-            silence: seconds without an answer and without an instance at the destination after which it is cancelled.
-            last_arrival: when the destination last received anything of it, on ``clock``.
-            clock: monotonic seconds.
+        How it ended is not looked at: an archive's word is not to be trusted, and instances are counted on disk.
 
         Raises:
             ArchiveUnreachable: lost, or silent for too long (then it was cancelled first).
             ArchiveMisconfigured: the archive has no such destination or no such service.
         """
-        # An archive may say nothing until it has sent everything, so silence is measured at the receiver too.
-        self._association.dimse_timeout = None
-        message_id = self._next_id()
-        watch = _Watch(self._association, message_id, self._model.move, silence, last_arrival, clock)
+        caller, model = self._caller, self._model
+        asked = encode(*keys_of(part, patient_root=model is PATIENT_ROOT), character_set=caller.character_set)
+        if caller.by_get:
+            self._offer(part.sop_classes, intake)
+        association, message_id = self._association, self._next_id()
+        options = {"msg_id": message_id, "priority": _LOW_PRIORITY}
+        if caller.by_get:
+            operation, sop_class, source = "GET", model.get, caller.name
+            send = partial(association.send_c_get, asked, sop_class, **options)
+        else:
+            operation, sop_class, source = "MOVE", model.move, caller.peer.ae_title
+            send = partial(association.send_c_move, asked, destination, sop_class, **options)
+        # An archive may say nothing until it has sent everything, so silence is measured where instances arrive, too.
+        association.dimse_timeout = None
+        silence, last_arrival = caller.retrieval_timeout, partial(intake.last_heard, source)
+        watch = Watch(association, message_id, sop_class, silence, last_arrival, caller.clock)
         final: Any = None
-        with self._speaking("Query/Retrieve MOVE"), watch:
-            for status, _ in self._association.send_c_move(
-                identifier, destination, self._model.move, msg_id=message_id, priority=_LOW_PRIORITY
-            ):
+        with self._speaking(f"Query/Retrieve {operation}"), watch:
+            for status, _ in send():
                 watch.heard()
                 final = status
-        self._association.dimse_timeout = self._caller.timeout
-        name = self._caller.name
+        association.dimse_timeout = caller.timeout
         if watch.expired:
-            raise ArchiveUnreachable(f"Archive '{name}' fell silent during a C-MOVE; it was cancelled.")
+            raise ArchiveUnreachable(f"Archive '{caller.name}' fell silent during a C-{operation}; it was cancelled.")
         if not final:
-            raise self._lost("C-MOVE")
+            raise self._lost(f"C-{operation}")
         if final.Status == _UNKNOWN_DESTINATION:
             raise ArchiveMisconfigured(
-                f"Archive '{name}' does not know the destination '{destination}'.",
+                f"Archive '{caller.name}' does not know the destination '{destination}'.",
                 remedy="Ask its manager to register this AE title with the receiver's host and port.",
             )
         if final.Status in {_NOT_SUPPORTED, _NOT_AUTHORIZED}:
-            self._check("C-MOVE", final)
-        return Retrieved(
-            final.Status,
-            *(int(final.get(f"NumberOf{kind}Suboperations") or 0) for kind in ("Completed", "Failed", "Warning")),
-        )
+            self._check(f"C-{operation}", final)
+
+    def _offer(self, sop_classes: frozenset[str], intake: Intake) -> None:
+        """Have an association on which these SOP classes may be sent to us."""
+        if self._offered is not None and (sop_classes == self._offered or set() < sop_classes <= self._offered):
+            return
+        self.close()
+        self._associate(storage_contexts(sop_classes), intake)
+        self._offered = sop_classes
 
     def close(self) -> None:
         """Release the association."""
@@ -240,6 +262,9 @@ class Session:
 
     def abort(self) -> None:
         """Drop the association: after an error there is nothing to agree on."""
+        if self._reception is not None and self._reception.busy:
+            # It waits for the rest of an instance, and would not see the abort.
+            library.close_socket(self._association)
         if not (self._association.is_aborted or self._association.is_released or self._association.is_rejected):
             self._association.abort()
         library.close_socket(self._association)
@@ -294,51 +319,3 @@ class Session:
             f"Archive '{self._caller.name}' aborted the association.",
             remedy="Some archives do so for an unknown AE title: check ours and theirs.",
         )
-
-
-class _Watch:
-    """Cancels a C-MOVE when neither the archive nor the receiver has heard anything for too long."""
-
-    def __init__(
-        self,
-        association: Any,  # noqa: ANN401  pynetdicom is untyped here
-        message_id: int,
-        sop_class: str,
-        silence: float,
-        last_arrival: Callable[[], float],
-        clock: Callable[[], float],
-    ) -> None:
-        self._association = association
-        self._message_id = message_id
-        self._sop_class = sop_class
-        self._silence = silence
-        self._last_arrival = last_arrival
-        self._clock = clock
-        self._last = clock()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="c-move-watch", daemon=True)
-        self.expired = False
-
-    def heard(self) -> None:
-        """Note an answer."""
-        self._last = self._clock()
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._done.wait(_TICK):
-            if not self.expired and self._clock() - max(self._last, self._last_arrival()) > self._silence:
-                self.expired = True
-                # Whatever state the association is in, the one that waits for it must be woken.
-                with suppress(Exception):
-                    self._association.send_c_cancel(self._message_id, query_model=self._sop_class)
-                with suppress(Exception):
-                    self._association.abort(block=False)
-            if self.expired or not self._association.is_established:
-                # pynetdicom wakes who waits for an answer only when the peer ends the association in good order.
-                self._association.dimse.msg_queue.put((None, None))

@@ -13,13 +13,18 @@ class ArchiveUse(BaseModel):
     """One archive that a project may ask, in order of preference."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    block: str = Field(description="Block of the DICOM node.")
+    block: str = Field(description="Block of the DICOM node, or of the DICOMweb server.")
     budget: Budget = Budget()
     hours: Hours = Hours()
     load: Load = Load()
+    retrieve: Literal["c-move", "c-get", "dicomweb"] = Field(
+        default="c-move",
+        description="How it is asked and studies come: C-FIND and C-MOVE to our receiver, C-FIND and C-GET on our own "
+        "association, or QIDO-RS and WADO-RS; then the block is of a DICOMweb server.",
+    )
     accession_alone: bool = Field(default=False, description="Ask by accession number without the patient's id, too.")
     attempts: int = Field(default=3, ge=1, le=20, description="Attempts an operation, with exponential backoff.")
-    move_timeout_seconds: float = Field(default=300, gt=0, description="Silence on a C-MOVE after which it has failed.")
+    move_timeout_seconds: float = Field(default=300, gt=0, description="Silence in a retrieval after which it has failed.")
     timeout_seconds: float = Field(default=60, gt=0, description="Silence on anything else after which it has failed.")
     settle_seconds: float = Field(
         default=2.0, ge=0, le=300, description="Wait for instances that come after the archive said that it is done."
@@ -30,6 +35,17 @@ class ArchiveUse(BaseModel):
     image_query_needs_series: bool = Field(
         default=True,
         description="Ask for instances series by series, as the standard says; false saves queries where it can.",
+    )
+    result_cap: int | None = Field(
+        default=None,
+        ge=2,
+        description="It gives no more answers than this to one query, and says nothing: a search for studies is split by "
+        "date until each answer is below it, and a series or study that reaches it is set aside as incomplete.",
+    )
+    counts_are_right: bool = Field(
+        default=True,
+        description="Its Number of Study Related Instances counts what can be retrieved: fewer instances than that in its "
+        "own list are set aside as incomplete. False for an archive that counts hidden objects, too.",
     )
     character_set: str = Field(
         default="", description="Specific Character Set of the archive where its answers don't say; empty: ASCII."

@@ -19,6 +19,12 @@ class Throttle(Protocol):
     def association(self) -> AbstractContextManager[None]:
         """Wait until one more association may be open, and hold it while the block runs."""
 
+    def received(self, size: int) -> None:
+        """Note bytes that the archive has sent; waits, for seconds at most, while they are too many. Never raises."""
+
+    def answered(self, operation: str, seconds: float, *, size: int = 1) -> None:
+        """Note how long an operation took, or one instance; ``size``: its answers, or the instance's bytes."""
+
 
 class Unlimited:
     """No budget: for tests and for an archive of one's own."""
@@ -30,3 +36,9 @@ class Unlimited:
     def association(self) -> Iterator[None]:
         """Let it through."""
         yield
+
+    def received(self, size: int) -> None:
+        """Let them through."""
+
+    def answered(self, operation: str, seconds: float, *, size: int = 1) -> None:
+        """Draw no conclusion."""
