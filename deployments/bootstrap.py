@@ -7,7 +7,9 @@ Limits that exist are left alone: the archive's manager may have changed them.
 
 from __future__ import annotations
 
+import math
 import sys
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from prefect.client.orchestration import get_client
@@ -15,11 +17,12 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalC
 from prefect.exceptions import ObjectNotFound
 
 from blocks import BLOCKS
-from safelight.errors import SafelightError
+from safelight.archive.budget import Budget
+from safelight.errors import ConfigurationError, SafelightError
 from safelight.project import load_project, project_slugs
 from tasks.parameters import profiles_folder
-from tasks.policies import associations_limit, operations_limit
-from tasks.throttle import SLOTS_AN_OPERATION, burst
+from tasks.policies import associations_limit, kilobytes_limit, operations_limit
+from tasks.throttle import SLOTS_A_MEGABYTE, SLOTS_AN_OPERATION, burst
 
 if TYPE_CHECKING:
     from safelight.archive.settings import ArchiveUse
@@ -34,14 +37,38 @@ def register_block_types() -> list[str]:
     return [block.get_block_type_slug() for block in BLOCKS]
 
 
+def agreed(uses: list[ArchiveUse]) -> list[ArchiveUse]:
+    """Return one use for each archive, with the lowest of the projects' budgets.
+
+    Raises:
+        ConfigurationError: projects give one archive different hours; they are the manager's, and one for all.
+    """
+    found = []
+    for block, group in groupby(sorted(uses, key=lambda use: use.block), key=lambda use: use.block):
+        of_archive = list(group)
+        if any((use.hours, use.load) != (of_archive[0].hours, of_archive[0].load) for use in of_archive):
+            raise ConfigurationError(
+                f"Projects give archive '{block}' different hours or another response to load.",
+                remedy="Write the same hours and load in each project that names it.",
+            )
+        lowest = {name: min(getattr(use.budget, name) for use in of_archive) for name in Budget.model_fields}
+        found.append(of_archive[0].model_copy(update={"budget": Budget(**lowest)}))
+    return found
+
+
 def register_limits(use: ArchiveUse) -> list[str]:
-    """Create the archive's two limits where they do not exist. Returns the names of the new ones."""
+    """Create the archive's limits where they do not exist. Returns the names of the new ones."""
     rate = use.budget.operations_per_second
+    kilobytes = use.budget.megabytes_per_second * SLOTS_A_MEGABYTE
     wanted = (
         GlobalConcurrencyLimitCreate(
             name=operations_limit(use.block),
             limit=burst(rate) * SLOTS_AN_OPERATION,
             slot_decay_per_second=rate * SLOTS_AN_OPERATION,
+        ),
+        # Half a second's.
+        GlobalConcurrencyLimitCreate(
+            name=kilobytes_limit(use.block), limit=math.ceil(kilobytes / 2), slot_decay_per_second=kilobytes
         ),
         GlobalConcurrencyLimitCreate(name=associations_limit(use.block), limit=use.budget.associations),
     )
@@ -81,7 +108,7 @@ def main() -> int:
     """Register everything, and say what was new."""
     try:
         folder = profiles_folder() / "projects"
-        uses = [use for slug in project_slugs(folder) for use in load_project(folder, slug).archives]
+        uses = agreed([use for slug in project_slugs(folder) for use in load_project(folder, slug).archives])
         print(f"Block types: {', '.join(register_block_types())}")
         for use in uses:
             for name in register_limits(use):

@@ -9,7 +9,8 @@ from prefect import get_run_logger, task
 
 from blocks import DicomNode, LocalFolder, StorageNode
 from safelight.archive import Archive, RawCache, StorageReceiver, locate_and_retrieve
-from safelight.errors import ArchiveUnreachable
+from safelight.errors import ArchiveClosed, ArchiveUnreachable
+from tasks.pace import shown_pace
 from tasks.policies import LEASE, RETRYING
 from tasks.stages import by_name, worker_name
 from tasks.throttle import OrchestratorThrottle
@@ -32,7 +33,7 @@ def archives_of(run: ProjectRun) -> Iterator[list[Archive]]:
                 node,
                 calling_ae_title=node.calling_ae_title,
                 use=use,
-                throttle=budgets.enter_context(OrchestratorThrottle(use.block)),
+                throttle=budgets.enter_context(OrchestratorThrottle(use.block, shown_pace(use, run.database))),
             )
             for use, node in nodes
         ]
@@ -49,13 +50,16 @@ def check_archives(project: str) -> None:
     """Ask each archive whether it is there (C-ECHO), before any request is touched.
 
     One that knows us not, or by another name, stops the run. One that is not there is passed over, unless it is the
-    only one.
+    only one. One that is closed or stopped is not asked: the run then takes what the raw cache has, and the rest waits.
     """
     with open_run(project) as run, archives_of(run) as archives:
         away = []
         for archive in archives:
             try:
                 archive.echo()
+            except ArchiveClosed as error:
+                # Studies in the raw cache need no archive; the others wait until it opens.
+                get_run_logger().warning("%s", error)
             except ArchiveUnreachable as error:
                 away.append(error)
                 get_run_logger().warning("%s", error)

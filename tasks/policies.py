@@ -54,3 +54,8 @@ def operations_limit(archive_block: str) -> str:
 def associations_limit(archive_block: str) -> str:
     """Return the name of the global concurrency limit that counts the archive's associations in flight."""
     return f"archive-{archive_block}-associations"
+
+
+def kilobytes_limit(archive_block: str) -> str:
+    """Return the name of the global concurrency limit of what the archive sends; a slot is 1,000 bytes."""
+    return f"archive-{archive_block}-kilobytes"

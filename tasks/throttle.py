@@ -1,12 +1,10 @@
-"""The archive's budget: two of the orchestrator's global concurrency limits, so that its manager can change it any time.
+"""The archive's budget: three of the orchestrator's global concurrency limits, so that its manager can change it any time.
 
 ``archive-<block>-operations`` is a token bucket (``slot_decay_per_second``), scaled by 100 slots to an operation: with one
 slot an operation the limiter under-delivers by up to 40 %, with a hundred it is exact, and rates may be fractional.
-``archive-<block>-associations`` counts associations in flight. The orchestrator lets callers run free of a limit that
-does not exist or is inactive; here both mean that nothing may be sent.
-
-The limits' plain API is called, not ``prefect.concurrency``: there one blocked caller holds up all others of the process,
-and sleeps out what the server said at first, so that a change of the limit goes unseen for up to a minute.
+``archive-<block>-kilobytes`` is another, of what the archive sends. ``archive-<block>-associations`` counts associations
+in flight. They are the manager's, and no worker ever changes them. Where the archive's hours or its own speed leave only a
+part of the rate, an operation takes as many more slots.
 """
 
 from __future__ import annotations
@@ -15,38 +13,33 @@ import math
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
 import httpx
-from prefect.client.orchestration import get_client
-from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from safelight.errors import ArchiveClosed, ConfigurationError, TransientError
-from tasks.policies import associations_limit, operations_limit
+from safelight.errors import SafelightError
+from tasks.limits import FIRST_PAUSE_SECONDS, Limits, LimitsClient
+from tasks.policies import associations_limit, kilobytes_limit, operations_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
+    from safelight.archive.pace import Pace
 
-#: Slots of the operations limit that one operation takes.
+#: Slots of the operations limit that one operation takes, at the full rate.
 SLOTS_AN_OPERATION: Final = 100
-#: Seconds' worth of operations that are taken from the limit in one call: at high rates the calls are what costs.
+#: Slots of the kilobytes limit to a megabyte: a slot is 1,000 bytes.
+SLOTS_A_MEGABYTE: Final = 1000
+#: Seconds' worth of operations or bytes that are taken from a limit in one call: at high rates the calls are what costs.
 BUNDLE_SECONDS: Final = 0.1
 #: Operations that were taken and not sent are forfeited, and a place is given back, after so many seconds: what the
 #: manager changes holds that soon.
 GOOD_FOR_SECONDS: Final = 1.0
 #: A worker that was killed gives its places back after so many seconds (the orchestrator's shortest lease).
 LEASE_SECONDS: Final = 60.0
-#: The first and the longest pause between two askings.
-FIRST_PAUSE_SECONDS: Final = 0.05
-TURN_SECONDS: Final = 1.0
-_LOCKED: Final = 423
-_BUSY: Final = 503
-_ATTEMPTS: Final = 10
-T = TypeVar("T")
+#: How long bytes that are on their way may be held up; then they are owed, and paid before the next operation.
+HOLD_UP_SECONDS: Final = 5.0
 
 
 def burst(operations_per_second: float) -> int:
@@ -61,22 +54,27 @@ class OrchestratorThrottle:
     """Waits for the orchestrator's leave before each operation and association. A context manager.
 
     Cost: about 5 ms a call. A call takes a tenth of a second's operations at once: one call an operation up to 10 a
-    second, ten calls a second above. Places are reused for a second. Every two seconds another call looks whether the
-    limit is there and active.
+    second, ten calls a second above; the same for bytes. Places are reused for a second. Every two seconds another call
+    for each limit looks whether it is there and active.
 
     Args:
         archive_block: name of the archive's block.
+        pace: what its hours and its own speed leave of the rate.
         patience_seconds: how long to wait for leave. Waiting is not fair: with many workers 30 s are normal.
     """
 
-    def __init__(self, archive_block: str, *, patience_seconds: float = 600.0) -> None:
+    def __init__(self, archive_block: str, pace: Pace, *, patience_seconds: float = 600.0) -> None:
         self._operations = operations_limit(archive_block)
         self._associations = associations_limit(archive_block)
+        self._kilobytes = kilobytes_limit(archive_block)
+        self._pace = pace
         self._patience = patience_seconds
-        self._client = _Client()
-        self._seen: dict[str, tuple[float, GlobalConcurrencyLimitResponse]] = {}
+        self._client = LimitsClient()
+        self._limits = Limits(self._client)
         self._taking = threading.Lock()
         self._left, self._taken_at = 0, 0.0
+        self._owing, self._paying = threading.Lock(), threading.Lock()
+        self._owed, self._held_up_at = 0, -math.inf
         self._places = _Places(self._client)
 
     def __enter__(self) -> Self:
@@ -90,119 +88,99 @@ class OrchestratorThrottle:
 
     def operation(self) -> None:
         """Wait until one operation may be sent. Raises ArchiveClosed, ConfigurationError, TransientError."""
+        self._pace.check_hours()
         with self._taking:
+            with self._paying:
+                self._pay(self._patience)
             if not self._left or time.monotonic() - self._taken_at > GOOD_FOR_SECONDS:
-
-                def take(limit: GlobalConcurrencyLimitResponse) -> int:
-                    bundle = self._bundle(limit)
-                    slots = bundle * SLOTS_AN_OPERATION
-                    self._client.call("increment_concurrency_slots", [self._operations], slots, "rate_limit")
-                    return bundle
-
-                self._left = self._wait(self._operations, take)
+                self._left = self._take_operations()
                 self._taken_at = time.monotonic()
             self._left -= 1
+
+    def _take_operations(self) -> int:
+        """Take a tenth of a second's operations, or one. Slots come in pieces: no call may ask for more than the limit."""
+        wanted, got = 0, 0.0
+
+        def take() -> float:
+            nonlocal wanted
+            limit = self._limits.look_at_rate(self._operations)
+            decay = limit.slot_decay_per_second
+            rate = self._pace.rate(decay / SLOTS_AN_OPERATION)
+            wanted = wanted or max(1, int(rate * BUNDLE_SECONDS))
+            needed = math.ceil(round((wanted - got) * decay / rate, 6))
+            slots = min(needed, max(1, limit.limit // 2))
+            self._limits.use_up(self._operations, slots)
+            return wanted - got if slots == needed else slots * rate / decay
+
+        while not wanted or got < wanted:
+            got += self._limits.wait(self._operations, take, patience=self._patience)
+        return wanted
+
+    def received(self, size: int) -> None:
+        """Hold up what the archive sends while it is more than its budget; never raises.
+
+        What can't be paid in some seconds, or because the limit is inactive, is owed: the next operation waits for it.
+        """
+        with self._owing:
+            self._owed += size
+        started = time.monotonic()
+        if self._paying.acquire(timeout=HOLD_UP_SECONDS):
+            try:
+                self._pay(HOLD_UP_SECONDS)
+            except SafelightError:
+                return
+            finally:
+                self._paying.release()
+                if time.monotonic() - started > FIRST_PAUSE_SECONDS:
+                    self._held_up_at = time.monotonic()
+
+    def _pay(self, patience: float) -> None:
+        """Take slots for the bytes that are owed, less what is not worth a call."""
+        while True:
+            limit = self._limits.look_at_rate(self._kilobytes)
+            most = max(1, limit.limit // 2)
+            slots = min(self._owed * SLOTS_A_MEGABYTE // 1_000_000, most)
+            if slots < min(max(1, int(limit.slot_decay_per_second * BUNDLE_SECONDS)), most):
+                return
+
+            def take(slots: int = slots) -> None:
+                self._limits.look_at_rate(self._kilobytes)
+                self._limits.use_up(self._kilobytes, slots)
+
+            self._limits.wait(self._kilobytes, take, patience=patience)
+            with self._owing:
+                self._owed -= slots * 1_000_000 // SLOTS_A_MEGABYTE
+
+    def answered(self, operation: str, seconds: float, *, size: int = 1) -> None:
+        """Note how long an operation took, unless it was we who held it up. It may change the pace of all workers."""
+        if time.monotonic() - seconds > self._held_up_at:
+            self._pace.answered(operation, seconds, size=size)
 
     @contextmanager
     def association(self) -> Iterator[None]:
         """Hold one association's place. Raises ArchiveClosed, ConfigurationError, TransientError."""
 
-        def take(limit: GlobalConcurrencyLimitResponse) -> UUID:  # noqa: ARG001
-            answer = self._client.call(
-                "increment_concurrency_slots_with_lease", [self._associations], 1, "concurrency", LEASE_SECONDS
-            )
-            return self._places.lease(answer.json())
+        def take() -> str:
+            self._limits.look(self._associations)
+            return self._limits.lease(self._associations, LEASE_SECONDS)
 
-        self._look(self._associations)
-        place = self._places.idle() or self._places.hold(self._wait(self._associations, take))
+        self._pace.check_hours()
+        # An archive that is stopped by another of its limits is not even called.
+        for name in (self._operations, self._kilobytes, self._associations):
+            self._limits.look(name)
+        place = self._places.idle() or self._places.hold(
+            self._limits.wait(self._associations, take, patience=self._patience)
+        )
         try:
             yield
         finally:
             self._places.give(place)
 
-    @staticmethod
-    def _bundle(limit: GlobalConcurrencyLimitResponse) -> int:
-        """Return how many operations to take in one call: never more than half of what the bucket holds."""
-        rate = limit.slot_decay_per_second / SLOTS_AN_OPERATION
-        return max(1, min(int(rate * BUNDLE_SECONDS), limit.limit // SLOTS_AN_OPERATION // 2))
-
-    def _wait(self, name: str, take: Callable[[GlobalConcurrencyLimitResponse], T]) -> T:
-        end = time.monotonic() + self._patience
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return take(self._look(name))
-            except httpx.HTTPStatusError as error:
-                if error.response.status_code != _LOCKED:
-                    raise _refused(name, error) from None
-            except httpx.TransportError as error:
-                raise _refused(name, error) from None
-            if time.monotonic() > end:
-                raise ArchiveClosed(
-                    f"The limit '{name}' gave no leave for {self._patience:.0f} s.",
-                    remedy="Raise it, or lower the number of workers.",
-                )
-            # The server proposes pauses of seconds for a bucket that is full again in a tenth.
-            time.sleep(pause)
-            pause = min(pause * 1.5, TURN_SECONDS)
-
-    def _look(self, name: str) -> GlobalConcurrencyLimitResponse:
-        """Return the limit, seen in the last two seconds; without one the orchestrator would let us run free."""
-        now = time.monotonic()
-        if name in self._seen and now - self._seen[name][0] < 2 * TURN_SECONDS:
-            return self._seen[name][1]
-        try:
-            limit: GlobalConcurrencyLimitResponse = self._client.call("read_global_concurrency_limit_by_name", name)
-        except ObjectNotFound:
-            raise ConfigurationError(
-                f"There is no global concurrency limit '{name}', so nothing may be sent to the archive.",
-                remedy="Register the projects' limits with 'python -m deployments.bootstrap'.",
-            ) from None
-        except httpx.HTTPError as error:
-            raise _refused(name, error) from None
-        if not limit.active or limit.limit < 1:
-            raise ArchiveClosed(
-                f"The limit '{name}' is {'zero' if limit.active else 'inactive'}: the archive is stopped.",
-                remedy="Its manager activates it again in the Prefect UI under Concurrency.",
-            )
-        self._seen[name] = (now, limit)
-        return limit
-
-
-class _Client:
-    """Prefect's client, one call at a time.
-
-    A server on SQLite answers 503 to some of the calls that come together, and the client's own retry then waits for
-    2, 4, 8 ... seconds; we ask again at once, ten times in about three seconds.
-    """
-
-    _calling = threading.Lock()
-
-    def __init__(self) -> None:
-        self._client = get_client(sync_client=True)
-
-    def open(self) -> None:
-        self._client.__enter__()
-
-    def close(self) -> None:
-        self._client.__exit__(None, None, None)
-
-    def call(self, method: str, *arguments: Any) -> Any:  # noqa: ANN401  as the method says
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._calling, temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-                    return getattr(self._client, method)(*arguments)
-            except httpx.HTTPStatusError as error:
-                if error.response.status_code != _BUSY or attempt == _ATTEMPTS - 1:
-                    raise
-            time.sleep(FIRST_PAUSE_SECONDS * (attempt + 1))
-        raise AssertionError
-
 
 class _Places:
     """Leases of associations' places: renewed while they are held, reused while they are fresh, given back."""
 
-    def __init__(self, client: _Client) -> None:
+    def __init__(self, client: LimitsClient) -> None:
         self._client = client
         self._lock = threading.Lock()
         self._held: dict[UUID, float] = {}
@@ -219,11 +197,8 @@ class _Places:
         for lease in list(self._held):
             self._release(lease)
 
-    @staticmethod
-    def lease(answer: dict[str, Any]) -> UUID:
-        return UUID(str(answer["lease_id"]))
-
-    def hold(self, lease: UUID) -> UUID:
+    def hold(self, lease_id: str) -> UUID:
+        lease = UUID(lease_id)
         with self._lock:
             self._held[lease] = time.monotonic()
         return lease
@@ -265,10 +240,3 @@ class _Places:
                         self._client.call("renew_concurrency_lease", lease, LEASE_SECONDS)
                     except httpx.HTTPError:
                         continue  # tried again in a third of the lease
-
-
-def _refused(name: str, error: httpx.HTTPError) -> TransientError:
-    return TransientError(
-        f"The orchestrator did not answer about the limit '{name}' ({type(error).__name__}).",
-        remedy="Nothing was sent to the archive; it is asked again.",
-    )

@@ -11,21 +11,52 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 
 from deployments.bootstrap import free_places, register_limits
-from safelight.archive.settings import ArchiveUse, Budget
+from safelight.archive.budget import Budget
+from safelight.archive.pace import Pace
+from safelight.archive.settings import ArchiveUse
 from safelight.errors import ArchiveClosed, ConfigurationError
-from tasks.policies import associations_limit, operations_limit
+from tasks.policies import associations_limit, kilobytes_limit, operations_limit
 from tasks.throttle import OrchestratorThrottle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
-def an_archive(name: str, rate: float = 50, associations: int = 2) -> ArchiveUse:
-    use = ArchiveUse(block=name, budget=Budget(operations_per_second=rate, associations=associations))
+def an_archive(name: str, rate: float = 50, associations: int = 2, megabytes: float = 100) -> ArchiveUse:
+    budget = Budget(operations_per_second=rate, associations=associations, megabytes_per_second=megabytes)
+    use = ArchiveUse(block=name, budget=budget)
     register_limits(use)
     return use
+
+
+class Paced(Pace):
+    """A pace that the test sets: a share of the budget, or closed."""
+
+    def __init__(self, share: float = 1.0) -> None:
+        self.share, self.is_open = share, True
+        self.heard: list[tuple[str, float, int]] = []
+
+    def check_hours(self) -> None:
+        if not self.is_open:
+            raise ArchiveClosed("closed by its hours")
+
+    def rate(self, budget: float) -> float:
+        self.check_hours()
+        return budget * self.share
+
+    def answered(self, operation: str, seconds: float, *, size: int = 1) -> None:
+        self.heard.append((operation, seconds, size))
+
+
+def throttled(name: str, pace: Paced | None = None, *, patience_seconds: float = 600) -> OrchestratorThrottle:
+    return OrchestratorThrottle(name, pace or Paced(), patience_seconds=patience_seconds)
+
+
+def throttle_all(throttle: OrchestratorThrottle, count: int) -> None:
+    for _ in range(count):
+        throttle.operation()
 
 
 def change(name: str, **values: object) -> None:
@@ -34,28 +65,131 @@ def change(name: str, **values: object) -> None:
 
 
 def test_a_limit_that_does_not_exist_is_a_stop() -> None:
-    with OrchestratorThrottle("nobody-registered-me", patience_seconds=0) as throttle:
+    with throttled("nobody-registered-me", patience_seconds=0) as throttle:
         with pytest.raises(ConfigurationError, match="bootstrap"):
             throttle.operation()
         with pytest.raises(ConfigurationError, match="bootstrap"), throttle.association():
             pytest.fail("an association was opened without a limit")
 
 
+@pytest.mark.parametrize("which", [operations_limit, kilobytes_limit, associations_limit])
 @pytest.mark.parametrize("values", [{"active": False}, {"limit": 0}])
-def test_an_inactive_or_zero_limit_is_a_stop_and_can_be_lifted(values: dict[str, object]) -> None:
+def test_any_limit_that_is_inactive_or_zero_is_a_stop_and_can_be_lifted(
+    which: Callable[[str], str], values: dict[str, object]
+) -> None:
     name = f"stopped-by-{next(iter(values))}"
     an_archive(name)
-    change(operations_limit(name), **values)
-    with OrchestratorThrottle(name, patience_seconds=0) as throttle:
+    change(which(name), **values)
+    with throttled(name, patience_seconds=0) as throttle:
+        with pytest.raises(ArchiveClosed, match="manager"), throttle.association():
+            pytest.fail("an archive that is stopped was called")
+        if which is not associations_limit:
+            with pytest.raises(ArchiveClosed, match="manager"):
+                throttle.operation()
+        change(which(name), active=True, limit=300)
+        with throttle.association():
+            throttle.operation()
+
+
+@pytest.mark.parametrize("which", [operations_limit, kilobytes_limit, associations_limit])
+def test_any_limit_that_is_taken_away_is_a_stop(which: Callable[[str], str]) -> None:
+    an_archive("one-is-missing")
+    with get_client(sync_client=True) as client:
+        client.delete_global_concurrency_limit_by_name(which("one-is-missing"))
+    with (
+        throttled("one-is-missing") as throttle,
+        pytest.raises(ConfigurationError, match="bootstrap"),
+        throttle.association(),
+    ):
+        throttle.operation()
+
+
+def test_a_limit_that_is_taken_away_between_two_looks_is_a_stop() -> None:
+    an_archive("taken-away")
+    with throttled("taken-away") as throttle:
+        throttle.operation()
+        with get_client(sync_client=True) as client:
+            client.delete_global_concurrency_limit_by_name(operations_limit("taken-away"))
+        # Five operations come with one call.
+        with pytest.raises(ConfigurationError, match="bootstrap"):
+            throttle_all(throttle, 6)
+
+
+@pytest.mark.parametrize("which", [operations_limit, kilobytes_limit])
+def test_a_rate_without_decay_is_a_stop(which: Callable[[str], str]) -> None:
+    an_archive("no-decay")
+    change(which("no-decay"), slot_decay_per_second=0)
+    with throttled("no-decay") as throttle, pytest.raises(ArchiveClosed, match="decay"):
+        throttle.operation()
+
+
+def test_outside_its_hours_an_archive_is_not_even_called() -> None:
+    an_archive("asleep")
+    pace = Paced()
+    with throttled("asleep", pace) as throttle:
+        throttle.operation()
+        pace.is_open = False
+        with pytest.raises(ArchiveClosed, match="hours"):
+            throttle.operation()
+        with pytest.raises(ArchiveClosed, match="hours"), throttle.association():
+            pytest.fail("an archive that is closed was called")
+
+
+def test_a_share_of_the_rate_takes_more_slots_and_leaves_the_limit_alone() -> None:
+    an_archive("half", rate=20)
+    pace = Paced(share=0.25)
+    with throttled("half", pace) as throttle:
+        start = time.monotonic()
+        for _ in range(9):
+            throttle.operation()
+        # The burst of 5 is 1.25 operations; the other 7 or more come at 5 a second.
+        assert 1.4 <= time.monotonic() - start < 4
+        # With the next operation the whole rate is there again.
+        pace.share = 1.0
+        start = time.monotonic()
+        for _ in range(10):
+            throttle.operation()
+        assert time.monotonic() - start < 1.5
+    with get_client(sync_client=True) as client:
+        limit = client.read_global_concurrency_limit_by_name(operations_limit("half"))
+    assert (limit.limit, limit.slot_decay_per_second) == (500, 2000)
+
+
+def test_bytes_are_held_up_to_their_own_rate() -> None:
+    an_archive("narrow", megabytes=2)
+    pace = Paced()
+    with throttled("narrow", pace) as throttle:
+        start = time.monotonic()
+        for _ in range(40):
+            throttle.received(100_000)
+        took = time.monotonic() - start
+        throttle.operation()
+        throttle.answered("instance", took)
+        throttle.answered("search", 0.0)
+    # 4 MB less half a second's at 2 MB a second; up to a tenth of a second's is not worth a call.
+    assert 1.3 <= took < 4
+    assert pace.heard == [("search", 0.0, 1)], "what we held up ourselves says nothing about the archive"
+
+
+def test_bytes_that_a_stopped_limit_can_not_hold_up_are_owed() -> None:
+    an_archive("stopped-midway", megabytes=1)
+    change(kilobytes_limit("stopped-midway"), active=False)
+    with throttled("stopped-midway", patience_seconds=0) as throttle:
+        throttle.received(3_000_000)
         with pytest.raises(ArchiveClosed, match="manager"):
             throttle.operation()
-        change(operations_limit(name), active=True, limit=300)
-        throttle.operation()
+        change(kilobytes_limit("stopped-midway"), active=True)
+        with pytest.raises(ArchiveClosed, match="no leave"):
+            throttle.operation()
+    with throttled("stopped-midway") as other:
+        start = time.monotonic()
+        other.operation()
+        assert time.monotonic() - start < 2, "debts are of the worker that made them"
 
 
 def test_the_rate_holds() -> None:
     an_archive("rated", rate=10)
-    with OrchestratorThrottle("rated") as throttle:
+    with throttled("rated") as throttle:
         start = time.monotonic()
         for _ in range(23):
             throttle.operation()
@@ -74,12 +208,12 @@ def test_no_more_associations_than_allowed_are_in_flight() -> None:
             with lock:
                 now += 1
                 most = max(most, now)
-            time.sleep(0.2)
+            time.sleep(0.5)
             with lock:
                 now -= 1
 
     # Two throttles stand for two workers: only the orchestrator knows of both.
-    with OrchestratorThrottle("two-at-once") as one, OrchestratorThrottle("two-at-once") as other:
+    with throttled("two-at-once") as one, throttled("two-at-once") as other:
         threads = [threading.Thread(target=work, args=(throttle,)) for throttle in (one, other) * 3]
         for thread in threads:
             thread.start()
@@ -103,7 +237,7 @@ def test_places_of_a_killed_worker_can_be_freed() -> None:
 
 def test_a_change_of_the_rate_is_seen_by_who_waits() -> None:
     an_archive("slow", rate=0.01)
-    with OrchestratorThrottle("slow") as throttle:
+    with throttled("slow") as throttle:
         for _ in range(3):
             throttle.operation()
         waiting = threading.Thread(target=throttle.operation)
