@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from safelight.dicom.charset import decode
-from safelight.dicom.program import State
+from safelight.dicom.steps import State
 from safelight.errors import StudyRejected
 from safelight.model import KnownIdentifiers
 

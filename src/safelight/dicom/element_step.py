@@ -3,44 +3,68 @@
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from safelight.dicom.charset import declared, decode
 from safelight.dicom.codes import CODE_VALUE, LONG_VALUE, MEANING, SCHEME, SCHEME_VERSION, Code, clean_code, encode_code
-from safelight.dicom.program import (
+from safelight.dicom.program import Program
+from safelight.dicom.skip import MORE, UNDEFINED, skip_undefined
+from safelight.dicom.steps import (
     CHANGE,
     CHARSET,
     CODED,
     CONSTANT,
+    DROP,
     FOREVER,
     KEEP_NOTED,
+    KEPT,
+    KNOWN,
+    LONGEST_REMEMBERED,
     NOTED,
+    NOTHING,
+    PIXEL_REPRESENTATION,
     PIXELS,
+    PRIVATE,
+    REMEMBERED,
     SEQUENCE,
-    Program,
+    SLOW,
+    Head,
     State,
     Step,
+    Table,
 )
-from safelight.dicom.skip import MORE, UNDEFINED, skip_undefined
 from safelight.dicom.values import element
-from safelight.dicom.vr import ALL, CHARSET_TEXT, LONG_HEADER, TEXT
+from safelight.dicom.vr import ALL, CHARSET_TEXT, TEXT
 from safelight.errors import StudyRejected
 from safelight.model import Reason
 
 MAX_DEPTH: Final = 64
-#: Values remembered per element; then the memory starts anew, so a worker's size does not grow with its batch.
-REMEMBERED: Final = 4096
+#: A private creator is an LO (PS3.5 section 7.8.1).
+LONGEST_CREATOR: Final = 64
 ITEM: Final = 0xFFFEE000
 ITEM_END: Final = 0xFFFEE00D
 SEQUENCE_END: Final = 0xFFFEE0DD
 _ITEM_HEAD: Final = b"\xfe\xff\x00\xe0"
+_STUDY_DATE: Final = 0x00080020
 
-_EXPLICIT = struct.Struct("<HH2sH").unpack_from
-_IMPLICIT = struct.Struct("<HHI").unpack_from
+_EXPLICIT = struct.Struct("<6sH").unpack_from
+_IMPLICIT = struct.Struct("<4sI").unpack_from
+_ITEM_TAG = struct.Struct("<HHI").unpack_from
 _LENGTH = struct.Struct("<I").unpack_from
 _U16 = struct.Struct("<H").unpack_from
 
-Creators = dict[int, tuple[str, int, list[bytes]]]
+
+class Block(NamedTuple):
+    """A private block of one data set: what rules say of its offsets, its creator, and where that has to stand."""
+
+    steps: dict[int, Step]
+    creator: bytes
+    place: int
+    out: list[bytes]
+
+
+#: Blocks by the upper 24 bits of their elements' tags.
+Blocks = dict[int, Block]
 
 
 class ElementStep:
@@ -73,7 +97,7 @@ class ElementStep:
         if known is not None:
             if len(known) >= REMEMBERED:
                 known.clear()
-            if len(raw) <= 256:
+            if len(raw) <= LONGEST_REMEMBERED:
                 known.add(raw)
         return True
 
@@ -85,13 +109,13 @@ class ElementStep:
         self.removed += 1
         return step.detail.fallback
 
-    def _element(self, step: Step, vr: bytes, raw: bytes) -> bytes:
+    def _element(self, head: Head, step: Step, raw: bytes) -> bytes:
         """Return the encoded element that comes of a value, or nothing."""
         kind = step.kind
         detail = step.detail
         state = self._state
         if kind == NOTED:
-            if detail.tag == 0x00280103 and len(raw) == 2:
+            if detail.tag == PIXEL_REPRESENTATION and len(raw) == 2:
                 state.pixel_representation = _U16(raw)[0]
             self.removed += 1
             return b""
@@ -101,7 +125,7 @@ class ElementStep:
             # A code outside an item says nothing, and nothing there can be checked against it.
             self.removed += 1
             return b""
-        actual = self._vr(step, vr, len(raw))
+        actual = self._vr(step, head.vr, len(raw))
         if actual is None:
             return self._gone(step)
         if kind == CHARSET:
@@ -112,11 +136,12 @@ class ElementStep:
             return element(detail.tag, b"CS", raw)
         if kind <= KEEP_NOTED:
             return self._keep(step, actual, raw)
-        if detail.tag == 0x00080020:
-            digits = raw.strip(b" \0")[:4]
-            state.study_year = int(digits) if digits.isdigit() and len(digits) == 4 else None
         new = self._act(step, raw)
-        return self._gone(step) if new is None else self._changed(step, actual, new)
+        if new is None:
+            return self._gone(step)
+        encoded = self._changed(step, actual, new)
+        head.remember(raw, state.days, encoded)
+        return encoded
 
     def _changed(self, step: Step, vr: bytes, value: bytes) -> bytes:
         self.changed += 1
@@ -138,6 +163,8 @@ class ElementStep:
         if per == "days":
             key = (raw, state.days)
         elif per == "year":
+            digits = self.noted.get(_STUDY_DATE, b"").strip(b" \0")[:4]
+            state.study_year = int(digits) if digits.isdigit() and len(digits) == 4 else None
             key = (raw, state.study_year)
         elif per == "charset":
             key = (raw, state.charset)
@@ -147,13 +174,13 @@ class ElementStep:
         new = act(raw, state)
         if len(cache) >= REMEMBERED:
             cache.clear()
-        if len(raw) <= 256:
+        if len(raw) <= LONGEST_REMEMBERED:
             cache[key] = new
         return new
 
     def _keep(self, step: Step, vr: bytes, raw: bytes) -> bytes:
         detail = step.detail
-        if detail.tag == 0x00280103 and len(raw) == 2:
+        if detail.tag == PIXEL_REPRESENTATION and len(raw) == 2:
             self._state.pixel_representation = _U16(raw)[0]
         if detail.check is not None and raw:
             fixed = detail.check(raw)
@@ -189,30 +216,26 @@ class ElementStep:
         # PS3.5 section 6.2.2: a value too long for the 16-bit length field of its VR is written as UN.
         return step.vr if vr == b"UN" and length > 0xFFFE else None
 
-    def _creator(self, group: int, number: int, raw: bytes, creators: Creators, out: list[bytes]) -> None:
+    def _creator(self, tag: int, length: int, raw: bytes, blocks: Blocks, out: list[bytes]) -> None:
         """Remember a private creator that rules know, and leave a place where it is written if an element needs it."""
+        if length > LONGEST_CREATOR or not 0x10 <= tag & 0xFFFF <= 0xFF:
+            return
         name = raw.strip(b" \0").decode("latin-1")
-        if (group, name) in self._program.private_creators:
-            creators[group << 8 | number] = (name, len(out), out)
+        steps = self._program.private_blocks.get((tag >> 16, name))
+        if steps is not None:
+            creator = element(tag, b"LO", name.encode("latin-1"))
+            blocks[tag >> 16 << 8 | tag & 0xFF] = Block(steps, creator, len(out), out)
             out.append(b"")
 
-    def _private_step(self, group: int, number: int, creators: Creators) -> Step | None:
+    def _private_step(self, tag: int, blocks: Blocks) -> Step:
         """Return the step of a private element by its creator, and have the creator written."""
-        if number < 0x1000:
-            return None
-        block = creators.get(group << 8 | number >> 8)
-        if block is None:
-            return None
-        name, index, where = block
-        step = self._program.private.get((group, name, number & 0xFF))
-        if step is None:
-            return None
-        creator = element(group << 16 | number >> 8, b"LO", name.encode("latin-1"))
-        where[index] = creator
+        block = blocks.get(tag >> 8)
+        if block is None or tag & 0xFF not in block.steps:
+            return NOTHING
+        block.out[block.place] = block.creator
         # The same offset can lie in any block, so the step's element number is this file's.
-        detail = step.detail
-        if detail.tag != group << 16 | number:
-            detail.tag = group << 16 | number
+        step = block.steps[tag & 0xFF]
+        step.detail.tag = tag
         return step
 
     # -- sequences
@@ -230,7 +253,7 @@ class ElementStep:
         while pos < stop:
             if pos + 8 > stop:
                 raise StudyRejected(Reason.MALFORMED)
-            group, number, size = _IMPLICIT(data, pos)
+            group, number, size = _ITEM_TAG(data, pos)
             tag = group << 16 | number
             pos += 8
             if tag == SEQUENCE_END:
@@ -246,74 +269,89 @@ class ElementStep:
         return element(step.detail.tag, b"SQ", body)
 
     def _item(
-        self, table: dict[int, Step], data: bytes, pos: int, end: int, size: int, implicit: bool, depth: int
+        self, table: Table, data: bytes, pos: int, end: int, size: int, implicit: bool, depth: int
     ) -> tuple[bytes, int]:
         """Return an item's new content, and the offset after the item."""
         outer = self._state.charset
         outer_representation = self._state.pixel_representation
+        days = self._state.days
         out: list[bytes] = []
-        creators: Creators = {}
-        private_groups = self._program.private_groups
+        blocks: Blocks = {}
+        heads_get = (table.implicit if implicit else table.explicit).get
+        unpack = _IMPLICIT if implicit else _EXPLICIT
         coded: dict[int, bytes] = {}
         places: dict[int, int] = {}
         last = run = -1
         while pos < end:
             if pos + 8 > end:
                 raise StudyRejected(Reason.MALFORMED)
-            if implicit:
-                group, number, length = _IMPLICIT(data, pos)
-                vr = b""
-                value = pos + 8
-            else:
-                group, number, vr, length = _EXPLICIT(data, pos)
-                value = pos + 8
-                if vr in LONG_HEADER:
-                    if pos + 12 > end:
-                        raise StudyRejected(Reason.MALFORMED)
-                    length = _LENGTH(data, value)[0]
-                    value = pos + 12
-            tag = group << 16 | number
+            key, length = unpack(data, pos)
+            head = heads_get(key)
+            if head is None:
+                head = table.head(key, implicit=implicit)
+            tag = head.tag
             if tag == ITEM_END and size == UNDEFINED:
                 break
             if tag <= last:
                 raise StudyRejected(Reason.ELEMENT_ORDER)
             last = tag
+            value = pos + 8
+            if head.long:
+                if pos + 12 > end:
+                    raise StudyRejected(Reason.MALFORMED)
+                length = _LENGTH(data, value)[0]
+                value = pos + 12
             stop = value + length
-            step = table.get(tag)
-            if (
-                step is not None
-                and stop <= end
-                and (
-                    step.kind <= KEEP_NOTED
-                    and vr == step.vr
-                    and not length & step.mask
-                    and length <= step.limit
-                    and (step.known is None or data[value:stop] in step.known or self._good(step, data[value:stop]))
-                )
-            ):
-                if run < 0:
-                    run = pos
-                self.kept += 1
-                self.options |= step.detail.option
-                pos = stop
-                continue
-            if run >= 0:
+            action = head.action
+            if stop <= end:
+                if (
+                    action == KEPT
+                    and not length & head.mask
+                    and length <= head.limit
+                    and (head.known is None or (raw := data[value:stop]) in head.known or self._good(head.step, raw))
+                ):
+                    if run < 0:
+                        run = pos
+                    self.kept += 1
+                    self.options |= head.option
+                    pos = stop
+                    continue
+                if run >= 0:
+                    out.append(data[run:pos])
+                    run = -1
+                if action == DROP:
+                    self.removed += 1
+                    pos = stop
+                    continue
+                if action == KNOWN:
+                    raw = data[value:stop]
+                    new = head.memo.get((raw, days) if head.dated else raw)
+                    if new is not None:
+                        out.append(new)
+                        self.changed += 1
+                        self.options |= head.option
+                        self.dated = self.dated or head.dated
+                        pos = stop
+                        continue
+            elif run >= 0:
                 out.append(data[run:pos])
                 run = -1
+            vr = head.vr
             if not implicit and vr not in ALL:
                 raise StudyRejected(Reason.MALFORMED)
-            if step is None and creators and group & 1:
-                step = self._private_step(group, number, creators)
+            step = head.step
+            if action == PRIVATE:
+                step = self._private_step(tag, blocks)
             if length == UNDEFINED:
                 stop = skip_undefined(data, value, implicit or vr == b"UN", MAX_DEPTH)
                 if stop == MORE:
                     raise StudyRejected(Reason.MALFORMED)
             if stop > end:
                 raise StudyRejected(Reason.MALFORMED)
-            if step is None:
+            if step is NOTHING:
                 self.removed += 1
-                if group in private_groups and 0x10 <= number <= 0xFF and length <= 64:
-                    self._creator(group, number, data[value:stop], creators, out)
+                if action == SLOW:
+                    self._creator(tag, length, data[value:stop], blocks, out)
             elif step.kind == SEQUENCE:
                 out.append(self._sequence(step, data, value, stop, vr, implicit, depth + 1))
             elif length == UNDEFINED or step.kind == PIXELS:
@@ -323,7 +361,7 @@ class ElementStep:
                 places[tag] = len(out)
                 out.append(b"")
             else:
-                out.append(self._element(step, vr, data[value:stop]))
+                out.append(self._element(head, step, data[value:stop]))
             pos = stop
         if run >= 0:
             out.append(data[run:pos])

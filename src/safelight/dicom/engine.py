@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
 from pydicom.datadict import keyword_dict
 
+from safelight.dicom.boundary import check_end, check_inflated
 from safelight.dicom.charset import decode
 from safelight.dicom.clean import CleanText, TextCleaner
 from safelight.dicom.container import (
@@ -22,14 +24,16 @@ from safelight.dicom.container import (
     read_container,
 )
 from safelight.dicom.encapsulated import SYNTAXES, write_encapsulated
+from safelight.dicom.instance import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, DataSet, Found, peek
 from safelight.dicom.pixels import PixelCopier, copy_bytes, native_header, read_layout, write_all
-from safelight.dicom.program import WATCHED_TAGS, Compiler, Program, State
+from safelight.dicom.program import WATCHED_TAGS, Compiler, Program
 from safelight.dicom.recode import recoded
 from safelight.dicom.rewrite import Rewriter
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.skip import UNDEFINED
 from safelight.dicom.stamps import BURNED_IN, FULL_DATES, SLOTS, burned_in_stamp, identity_stamp, longitudinal_stamp
 from safelight.dicom.standard import attribute_types
+from safelight.dicom.steps import State
 from safelight.dicom.storage import WITHHELD, is_video
 from safelight.errors import ConfigurationError, SafelightError, StudyRejected
 from safelight.model import InstanceOutcome, InstanceResult, KnownIdentifiers, Reason
@@ -37,11 +41,7 @@ from safelight.pseudonym import Pseudonymizer
 
 WINDOW: Final = 1 << 15
 MAX_WINDOW: Final = 1 << 20
-_SOP_CLASS: Final = 0x00080016
-_SOP_INSTANCE: Final = 0x00080018
 _PATIENT: Final = 0x00100020
-_STUDY: Final = 0x0020000D
-_SERIES: Final = 0x0020000E
 _MODALITY: Final = 0x00080060
 
 
@@ -94,11 +94,13 @@ class DeidEngine:
             raise ConfigurationError("The date-shift scope is neither 'patient' nor 'study'.")
         self._rules = rules
         self._pseudonymizer = pseudonymizer
-        self._scope_tag = _PATIENT if shift_scope == "patient" else _STUDY
+        self._scope_tag = _PATIENT if shift_scope == "patient" else STUDY
         self._cleaner = TextCleaner(rules.words, clean_text)
         self._compiler = Compiler(rules, pseudonymizer, clean=self._cleaner.clean, label=self._cleaner.label)
         self._programs: dict[str, Program] = {}
         self._shifts: dict[bytes, int] = {}
+        #: for studies and series, whose UIDs come again with each instance
+        self._uid = lru_cache(maxsize=1024)(pseudonymizer.uid)
         self._folders: set[str] = set()
         self._window = WINDOW
         self._fsync = fsync
@@ -133,7 +135,7 @@ class DeidEngine:
             known: what is known of the patient; ``clean-text`` uses it.
             admit: looks at the header before anything is written, and may give a reason to set the file aside.
         """
-        result = _Found()
+        result = Found()
         self._admit = admit
         self.last_patient = ""
         try:
@@ -157,7 +159,7 @@ class DeidEngine:
 
     # -- reading
 
-    def _instance(self, source: int, folder: str, result: _Found) -> InstanceResult:
+    def _instance(self, source: int, folder: str, result: Found) -> InstanceResult:
         size = result.size = os.fstat(source).st_size
         data = os.pread(source, self._window, 0)
         container = read_container(data)
@@ -169,16 +171,15 @@ class DeidEngine:
         if syntax not in _NATIVE and syntax not in SYNTAXES:
             raise StudyRejected(Reason.VIDEO if is_video(syntax) else Reason.TRANSFER_SYNTAX_UNSUPPORTED)
         check_syntax(data, container.start, syntax)
-        return self._dataset(source, size, data, container.start, syntax, container.sop_class, folder, result)
+        opened = DataSet(source, size, container.start, syntax)
+        return self._dataset(opened, data, container.sop_class, folder, result)
 
-    def _recoded(self, source: int, bare: bool, folder: str, result: _Found) -> InstanceResult:
-        with recoded(source, result.size, folder, bare=bare) as (target, size, syntax):
-            data = os.pread(target, self._window, 0)
-            return self._dataset(target, size, data, 0, syntax, "", folder, result)
+    def _recoded(self, source: int, bare: bool, folder: str, result: Found) -> InstanceResult:
+        with recoded(source, result.size, folder, bare=bare) as opened:
+            return self._dataset(opened, os.pread(opened.source, self._window, 0), "", folder, result)
 
-    def _dataset(
-        self, source: int, size: int, data: bytes, start: int, syntax: str, sop_class: str, folder: str, result: _Found
-    ) -> InstanceResult:
+    def _dataset(self, opened: DataSet, data: bytes, sop_class: str, folder: str, result: Found) -> InstanceResult:
+        source, size, start, syntax, _ = opened
         implicit = syntax == IMPLICIT_LITTLE
 
         def read(count: int, offset: int) -> bytes:
@@ -186,15 +187,15 @@ class DeidEngine:
 
         guess = self._guess(data, start)
         if self._lookup is not None and self._cleaner.known is None:
-            self._cleaner.known = self._lookup(decode(_peek(data, start, b"\x10\0\x20\0", None), None).strip(" \0"))
-        sop_class = sop_class or _peek(data, start, b"\x08\0\x16\0", implicit).decode("latin-1").strip(" \0")
+            self._cleaner.known = self._lookup(decode(peek(data, start, b"\x10\0\x20\0", None), None).strip(" \0"))
+        sop_class = sop_class or peek(data, start, b"\x08\0\x16\0", implicit).decode("latin-1").strip(" \0")
         for _ in range(3):
             state = State()
             state.days = self._shift(guess)
             rewriter = Rewriter(self._program(sop_class), state, read, size, self._window)
             rewriter.run(data, 0, start, implicit=implicit, slots=SLOTS)
             noted = rewriter.noted
-            actual_class = noted.get(_SOP_CLASS, b"").decode("latin-1").strip(" \0")
+            actual_class = noted.get(SOP_CLASS, b"").decode("latin-1").strip(" \0")
             actual_scope = noted.get(self._scope_tag, b"").strip(b" \0")
             if actual_scope == guess and actual_class == sop_class:
                 break
@@ -204,7 +205,7 @@ class DeidEngine:
         self._check(noted, sop_class)
         if rewriter.header_end > self._window - 1024 and self._window < MAX_WINDOW:
             self._window = min(MAX_WINDOW, max(self._window * 2, rewriter.header_end + 4096))
-        return self._write(source, size, syntax, sop_class, rewriter, folder, result)
+        return self._write(opened, sop_class, rewriter, folder, result)
 
     def _program(self, sop_class: str) -> Program:
         program = self._programs.get(sop_class)
@@ -219,7 +220,7 @@ class DeidEngine:
     def _guess(self, data: bytes, start: int) -> bytes:
         """Return the scope's id as the first window shows it; the rewriter's own finding decides."""
         tag = b"\x10\0\x20\0" if self._scope_tag == _PATIENT else b"\x20\0\x0d\0"
-        return _peek(data, start, tag, None).strip(b" \0")
+        return peek(data, start, tag, None).strip(b" \0")
 
     def _shift(self, scope: bytes) -> int | None:
         if not scope:
@@ -241,7 +242,7 @@ class DeidEngine:
         """
         if sop_class in WITHHELD:
             raise StudyRejected(WITHHELD[sop_class])
-        if not all(noted.get(tag, b"").strip(b" \0") for tag in (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES, _PATIENT)):
+        if not all(noted.get(tag, b"").strip(b" \0") for tag in (SOP_CLASS, SOP_INSTANCE, STUDY, SERIES, _PATIENT)):
             raise StudyRejected(Reason.MISSING_IDENTITY)
         if self._admit is not None and (reason := self._admit(Header(noted))) is not None:
             raise StudyRejected(reason)
@@ -263,9 +264,8 @@ class DeidEngine:
 
     # -- writing
 
-    def _write(
-        self, source: int, size: int, syntax: str, sop_class: str, rewriter: Rewriter, folder: str, result: _Found
-    ) -> InstanceResult:
+    def _write(self, opened: DataSet, sop_class: str, rewriter: Rewriter, folder: str, result: Found) -> InstanceResult:
+        source, size, _, syntax, inflated = opened
         rules = self._rules
         out = rewriter.out
         slots = rewriter.slots
@@ -274,8 +274,7 @@ class DeidEngine:
             attribute_types(sop_class).get(BURNED_IN, "3"), rewriter.noted.get(BURNED_IN, b"")
         )
         out[slots[SLOTS[2]]] = longitudinal_stamp(rewriter.dated, bool(rewriter.options & FULL_DATES))
-        uid = self._pseudonymizer.uid
-        study, series, sop = (uid(value) for value in (result.study, result.series, result.sop))
+        study, series, sop = self._uid(result.study), self._uid(result.series), self._pseudonymizer.uid(result.sop)
         pixels = rewriter.pixels
         encapsulated = syntax in SYNTAXES
         if pixels is not None and (pixels[2] == UNDEFINED) != encapsulated:
@@ -286,6 +285,11 @@ class DeidEngine:
                 raise StudyRejected(Reason.TRUNCATED)
             if pixels[2] < layout.length:
                 raise StudyRejected(Reason.PIXEL_DATA)
+            end = pixels[3] + layout.length
+            if size - end > layout.length & 1:
+                check_end(source, end, size, implicit=syntax == IMPLICIT_LITTLE)
+            if inflated:
+                check_inflated(source, pixels[3], end)
             out.append(native_header(pixels[0], pixels[1], layout))
         header = meta_group(sop_class, sop, syntax if encapsulated and pixels else EXPLICIT_LITTLE) + b"".join(out)
         name = self._open_folder(folder, study)
@@ -341,43 +345,6 @@ class DeidEngine:
                 self._folders.clear()
             self._folders.add(name)
         return name
-
-
-class _Found:
-    """What is known of the instance so far, for the link database."""
-
-    __slots__ = ("series", "size", "sop", "study")
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.study = self.series = self.sop = ""
-
-    def take(self, noted: dict[int, bytes]) -> None:
-        """Remember the UIDs as the file has them."""
-        self.study, self.series, self.sop = (
-            noted.get(tag, b"").decode("latin-1").strip(" \0") for tag in (_STUDY, _SERIES, _SOP_INSTANCE)
-        )
-
-    def aside(self, reason: Reason) -> InstanceResult:
-        """Return the result of an instance that does not come out."""
-        return InstanceResult(
-            outcome=InstanceOutcome.SET_ASIDE,
-            reason=reason,
-            bytes_in=self.size,
-            study_instance_uid=self.study,
-            series_instance_uid=self.series,
-            sop_instance_uid=self.sop,
-        )
-
-
-def _peek(data: bytes, start: int, tag: bytes, implicit: bool | None) -> bytes:
-    """Return what looks like an element's short value in the first window; only a guess."""
-    at = data.find(tag, start)
-    if at < 0:
-        return b""
-    explicit = data[at + 4 : at + 6].isalpha() if implicit is None else not implicit
-    length = int.from_bytes(data[at + 6 : at + 8] if explicit else data[at + 4 : at + 8], "little")
-    return data[at + 8 : at + 8 + length] if length <= 1024 else b""
 
 
 def _shown(tag: int, raw: bytes) -> str:

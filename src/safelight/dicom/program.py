@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 from pydicom.datadict import dictionary_VM, keyword_dict, private_dictionary_VM
 
@@ -16,6 +16,24 @@ from safelight.dicom.codes import CODE_TAGS
 from safelight.dicom.dummies import DUMMIES
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.standard import OPTIONS, attribute_types, confidentiality, nested_types
+from safelight.dicom.steps import (
+    CHANGE,
+    CHARSET,
+    CODED,
+    CONSTANT,
+    FOREVER,
+    KEEP,
+    KEEP_NOTED,
+    NOTED,
+    NOTHING,
+    PIXELS,
+    SEQUENCE,
+    Act,
+    Detail,
+    State,
+    Step,
+    Table,
+)
 from safelight.dicom.vr import CHECKS, SIZES
 from safelight.operation import (
     CleanText,
@@ -32,9 +50,6 @@ from safelight.operation import (
 )
 from safelight.pseudonym import Pseudonymizer
 
-KEEP, KEEP_NOTED, SEQUENCE, CHANGE, CONSTANT, NOTED, PIXELS, CHARSET, CODED = range(9)
-#: Steps of this kind act on a value that depends on the patient or instance and are never cached beyond it.
-FOREVER: Final = 2**32 - 2
 #: Default domains of pseudonyms; every stage uses the same words.
 DOMAINS: Final = {
     "PatientID": "patient", "OtherPatientIDs": "patient", "AccessionNumber": "accession", "StudyID": "study",
@@ -50,8 +65,6 @@ WATCHED_TAGS: Final = {keyword_dict[keyword]: keyword for keyword in _NEEDED}
 STAMPED: Final = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280301, 0x00280303))
 PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 
-Act = Callable[[bytes, "State"], bytes | None]
-
 
 def nothing_of(_text: str) -> str:
     """Keep nothing of a text: without a vocabulary no word is known to be harmless."""
@@ -60,59 +73,6 @@ def nothing_of(_text: str) -> str:
 
 def _removed(_raw: bytes, _state: State) -> None:
     return None
-
-
-class State:
-    """What a step may ask about the instance in hand."""
-
-    __slots__ = ("charset", "days", "pixel_representation", "study_year")
-
-    def __init__(self) -> None:
-        self.days: int | None = None
-        #: Python codecs of the declared character set; () where none is declared, None where it is not a known one
-        self.charset: tuple[str, ...] | None = ()
-        self.study_year: int | None = None
-        self.pixel_representation = 0
-
-
-@dataclass(slots=True)
-class Detail:
-    """The rarely needed part of a step.
-
-    Args:
-        tag: the element.
-        vrs: VRs that an explicit file may give it.
-        check: what a kept value must look like, or None for binary.
-        act: the operation; ``per`` says what its result depends on besides the value: nothing, the date shift, or
-            the instance.
-        constant: the encoded element to write instead.
-        fallback: the encoded element to write when the value has to go: empty where the class needs the element.
-        option: bit of the option of PS3.15 E.3 that this step applies.
-        items: steps for the items of a sequence.
-    """
-
-    tag: int
-    vrs: frozenset[bytes]
-    check: Callable[[bytes], bytes | None] | None = None
-    act: Act | None = None
-    per: str = ""
-    constant: bytes = b""
-    fallback: bytes = b""
-    option: int = 0
-    items: dict[int, Step] | None = None
-    cache: dict[object, bytes | None] = field(default_factory=dict)
-    dated: bool = False
-
-
-class Step(NamedTuple):
-    """What to do with one element: kind, expected VR, size mask, longest value, values known good, detail."""
-
-    kind: int
-    vr: bytes
-    mask: int
-    limit: int
-    known: set[bytes] | None
-    detail: Detail
 
 
 @dataclass(frozen=True)
@@ -126,21 +86,19 @@ class Program:
         codes: coded entries that were met before, encoded, and whether they came out as they were.
     """
 
-    table: dict[int, Step]
-    items: dict[int, Step]
+    table: Table
+    items: Table
     private: dict[tuple[int, str, int], Step]
     label: Callable[[str], str] = nothing_of
     codes: dict[tuple[tuple[int, bytes], ...], tuple[dict[int, bytes], bool]] = field(default_factory=dict)
 
     @cached_property
-    def private_creators(self) -> frozenset[tuple[int, str]]:
-        """Groups and creators that any rule names."""
-        return frozenset((group, creator) for group, creator, _ in self.private)
-
-    @cached_property
-    def private_groups(self) -> frozenset[int]:
-        """Groups that any rule on a private element names."""
-        return frozenset(group for group, _ in self.private_creators)
+    def private_blocks(self) -> dict[tuple[int, str], dict[int, Step]]:
+        """Steps by offset, of each group and creator that any rule names."""
+        blocks: dict[tuple[int, str], dict[int, Step]] = {}
+        for (group, creator, offset), step in self.private.items():
+            blocks.setdefault((group, creator), {})[offset] = step
+        return blocks
 
 
 OPTION_BITS: Final = {name: 1 << index for index, name in enumerate(OPTIONS)}
@@ -162,8 +120,9 @@ class Compiler:
         self._clean = clean
         self._label = label
         self._codes: dict[tuple[tuple[int, bytes], ...], tuple[dict[int, bytes], bool]] = {}
-        self._items: dict[int, Step] = {}
         self._private: dict[tuple[int, str, int], Step] = {}
+        self._groups = frozenset(address.group for address in rules.elements if address.creator)
+        self._items = Table({}, self._groups)
         for address, rule in rules.elements.items():
             if address.creator:
                 step = self._step(address, address.tag, rule.operation, "")
@@ -179,7 +138,7 @@ class Compiler:
     def program(self, sop_class: str) -> Program:
         """Return the program of one storage class."""
         types = attribute_types(sop_class)
-        table = dict(self._items)
+        table = Table(self._items, self._groups, frozenset(WATCHED_TAGS))
         for tag, kind in types.items():
             if kind == "2" and tag not in table and tag not in PIXEL_TAGS:
                 table[tag] = _empty_step(tag)
@@ -212,12 +171,12 @@ class Compiler:
             missing |= {
                 child: found for child, kind in required.get(tag, {}).items() if (found := self._fallen_back(child, kind))
             }
-            step.detail.items = {**self._items, **missing} if missing else self._items
+            step.detail.items = Table({**self._items, **missing}, self._groups) if missing else self._items
 
     def _fallen_back(self, tag: int, kind: str) -> Step | None:
         """Return the step of a listed element that must be in an item, with what stands in for a value that goes."""
         rule = self._rules.elements.get(Address(tag))
-        if rule is None or self._items.get(tag, _NO_STEP).kind not in {KEEP, KEEP_NOTED, CHANGE}:
+        if rule is None or self._items.get(tag, NOTHING).kind not in {KEEP, KEEP_NOTED, CHANGE}:
             return None
         step = self._step(Address(tag), tag, rule.operation, kind)
         return step if step is not None and step.detail.fallback else None
@@ -336,9 +295,6 @@ def _decoding(make: Callable[[Callable[[bytes], str]], values.Transform]) -> Act
 def _empty_step(tag: int) -> Step:
     vr = Address(tag).vr()[:2].encode("ascii") or b"UN"
     return Step(CONSTANT, vr, 0, FOREVER, None, Detail(tag, frozenset((vr,)), constant=values.element(tag, vr, b"")))
-
-
-_NO_STEP: Final = Step(NOTED, b"", 0, FOREVER, None, Detail(0, frozenset()))
 
 
 def _option(address: Address, operation: Operation) -> int:

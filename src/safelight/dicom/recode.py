@@ -23,6 +23,7 @@ from safelight.dicom.container import (
     read_container,
     read_meta,
 )
+from safelight.dicom.instance import DataSet
 from safelight.dicom.pixels import copy_bytes, write_all
 from safelight.dicom.skip import UNDEFINED
 from safelight.dicom.vr import ALL, LONG_HEADER
@@ -44,8 +45,8 @@ _LITTLE = struct.Struct("<HH2sH")
 
 
 @contextmanager
-def recoded(source: int, size: int, folder: str, *, bare: bool) -> Iterator[tuple[int, int, str]]:
-    """Give a descriptor, size and transfer syntax of the same data set in little endian, starting at offset 0.
+def recoded(source: int, size: int, folder: str, *, bare: bool) -> Iterator[DataSet]:
+    """Give the same data set in little endian, starting at offset 0.
 
     Args:
         source: descriptor of the input.
@@ -64,7 +65,8 @@ def recoded(source: int, size: int, folder: str, *, bare: bool) -> Iterator[tupl
     os.makedirs(folder, exist_ok=True)  # noqa: PTH103
     with tempfile.TemporaryFile(dir=folder) as stream:
         target = stream.fileno()
-        if syntax == DEFLATED:
+        inflated = syntax == DEFLATED
+        if inflated:
             _inflate(source, size, container.start, target)
             syntax = EXPLICIT_LITTLE
             _expect_explicit(target)
@@ -78,7 +80,7 @@ def recoded(source: int, size: int, folder: str, *, bare: bool) -> Iterator[tupl
             copy_bytes(source, target, container.start, size - container.start)
         else:
             raise StudyRejected(Reason.TRANSFER_SYNTAX_UNSUPPORTED)
-        yield target, os.fstat(target).st_size, syntax
+        yield DataSet(target, os.fstat(target).st_size, 0, syntax, inflated)
 
 
 def read_bare(data: bytes) -> Container | None:

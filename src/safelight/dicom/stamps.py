@@ -48,11 +48,13 @@ def _code_item(value: str, meaning: str) -> bytes:
     return struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item
 
 
+@lru_cache(maxsize=4)
 def longitudinal_stamp(dated: bool, kept: bool) -> bytes:
     """Return LongitudinalTemporalInformationModified: MODIFIED where dates were shifted, else REMOVED or UNMODIFIED."""
     return element(LONGITUDINAL, b"CS", b"MODIFIED" if dated else b"UNMODIFIED" if kept else b"REMOVED")
 
 
+@lru_cache(maxsize=256)
 def burned_in_stamp(kind: str, value: bytes) -> bytes:
     """Return BurnedInAnnotation where the storage class must have it: the NO that the input had, past our own rules.
 

@@ -1,0 +1,173 @@
+"""What to do with one element, found by the bytes of its header: the tables that the byte loop looks up."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from safelight.dicom.vr import ALL, LONG_HEADER
+from safelight.errors import StudyRejected
+from safelight.model import Reason
+
+KEEP, KEEP_NOTED, SEQUENCE, CHANGE, CONSTANT, NOTED, PIXELS, CHARSET, CODED = range(9)
+#: What the byte loop does at once, by an element's header alone. SLOW: whatever needs a closer look.
+DROP, PRIVATE, KEPT, KNOWN, REPLACE, NOTE, SLOW = range(7)
+#: No bound on a value's length; below the length that means undefined.
+FOREVER: Final = 2**32 - 2
+#: Headers remembered per table, and values per element; then the memory starts anew, so that neither a long batch nor
+#: a hostile file lets a worker grow.
+HEADERS: Final = 8192
+REMEMBERED: Final = 4096
+LONGEST_REMEMBERED: Final = 256
+PIXEL_REPRESENTATION: Final = 0x00280103
+
+_TAG = struct.Struct("<HH").unpack_from
+
+Act = Callable[[bytes, "State"], bytes | None]
+
+
+class State:
+    """What a step may ask about the instance in hand."""
+
+    __slots__ = ("charset", "days", "pixel_representation", "study_year")
+
+    def __init__(self) -> None:
+        self.days: int | None = None
+        #: Python codecs of the declared character set; () where none is declared, None where it is not a known one
+        self.charset: tuple[str, ...] | None = ()
+        self.study_year: int | None = None
+        self.pixel_representation = 0
+
+
+@dataclass(slots=True)
+class Detail:
+    """The rarely needed part of a step.
+
+    Args:
+        tag: the element.
+        vrs: VRs that an explicit file may give it.
+        check: what a kept value must look like, or None for binary.
+        act: the operation; ``per`` says what its result depends on besides the value: nothing, the date shift, or
+            the instance.
+        constant: the encoded element to write instead.
+        fallback: the encoded element to write when the value has to go: empty where the class needs the element.
+        option: bit of the option of PS3.15 E.3 that this step applies.
+        items: steps for the items of a sequence.
+    """
+
+    tag: int
+    vrs: frozenset[bytes]
+    check: Callable[[bytes], bytes | None] | None = None
+    act: Act | None = None
+    per: str = ""
+    constant: bytes = b""
+    fallback: bytes = b""
+    option: int = 0
+    items: Table | None = None
+    cache: dict[object, bytes | None] = field(default_factory=dict)
+    dated: bool = False
+
+
+class Step(NamedTuple):
+    """What to do with one element: kind, expected VR, size mask, longest value, values known good, detail."""
+
+    kind: int
+    vr: bytes
+    mask: int
+    limit: int
+    known: set[bytes] | None
+    detail: Detail
+
+
+#: The step of an element that no rule names: it goes.
+NOTHING: Final = Step(NOTED, b"", 0, FOREVER, None, Detail(0, frozenset()))
+
+
+class Head:
+    """What tag and VR alone decide about an element.
+
+    ``memo``: for an operation whose result follows from the value (and, where ``dated``, the date shift), the encoded
+    elements that came of it.
+    """
+
+    __slots__ = (
+        "action", "constant", "dated", "known", "limit", "long", "mask", "memo", "noted", "option", "step", "tag", "vr",
+    )  # fmt: skip
+
+    def __init__(self, tag: int, vr: bytes, step: Step, *, private: bool, watched: bool) -> None:
+        self.tag = tag
+        self.vr = vr
+        self.long = vr in LONG_HEADER
+        self.step = step
+        self.noted = watched
+        self.memo: dict[object, bytes] = {}
+        self.mask = self.limit = self.option = 0
+        self.known: set[bytes] | None = None
+        self.constant = b""
+        self.dated = False
+        if step is not NOTHING:
+            self.action = self._of(step)
+        elif tag >> 16 == 0xFFFE or (private and tag & 0xFFFF < 0x1000):
+            # Items and delimiters have no VR; what they may mean where they stand is for the slower path.
+            self.action = SLOW
+        else:
+            self.action = PRIVATE if private else DROP
+
+    def _of(self, step: Step) -> int:
+        detail = step.detail
+        self.option = detail.option
+        if step.kind <= KEEP_NOTED and self.vr == step.vr:
+            self.mask, self.limit, self.known = step.mask, step.limit, step.known
+            self.noted = step.kind == KEEP_NOTED
+            return KEPT
+        if step.kind == CONSTANT:
+            self.constant = detail.constant
+            return REPLACE
+        if step.kind == NOTED and self.tag != PIXEL_REPRESENTATION:
+            return NOTE
+        if step.kind == CHANGE and detail.per in {"", "days"} and len(detail.vrs) == 1:
+            self.dated = detail.dated
+            return KNOWN
+        return SLOW
+
+    def remember(self, raw: bytes, days: int | None, encoded: bytes) -> None:
+        """Keep what came of a value, to be written at once when it is met again."""
+        if self.action == KNOWN and len(encoded) > 8 and len(raw) <= LONGEST_REMEMBERED:
+            if len(self.memo) >= REMEMBERED:
+                self.memo.clear()
+            self.memo[(raw, days) if self.dated else raw] = encoded
+
+
+class Table(dict[int, Step]):
+    """Steps by tag, and what the headers met so far decide, by their first bytes: tag and, in Explicit VR, VR."""
+
+    __slots__ = ("explicit", "implicit", "private_groups", "watched")
+
+    def __init__(
+        self, steps: dict[int, Step], private_groups: frozenset[int], watched: frozenset[int] = frozenset()
+    ) -> None:
+        super().__init__(steps)
+        self.private_groups = private_groups
+        self.watched = watched
+        self.explicit: dict[bytes, Head] = {}
+        self.implicit: dict[bytes, Head] = {}
+
+    def head(self, key: bytes, *, implicit: bool) -> Head:
+        """Return what a header decides that was not met before.
+
+        Raises:
+            StudyRejected: its VR does not exist.
+        """
+        group, number = _TAG(key)
+        vr = b"" if implicit else key[4:6]
+        tag = group << 16 | number
+        if not implicit and vr not in ALL and group != 0xFFFE:
+            raise StudyRejected(Reason.MALFORMED)
+        head = Head(tag, vr, self.get(tag, NOTHING), private=group in self.private_groups, watched=tag in self.watched)
+        heads = self.implicit if implicit else self.explicit
+        if len(heads) >= HEADERS:
+            heads.clear()
+        heads[key] = head
+        return head
