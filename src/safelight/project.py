@@ -14,6 +14,7 @@ from safelight.archive.settings import ArchiveUse
 from safelight.cohort.settings import CohortSource
 from safelight.dicom.filters import ImageFilters
 from safelight.errors import ApprovalExpired, ConfigurationError, UnknownProject
+from safelight.records.settings import RecordSource
 from safelight.release.settings import Destinations
 from safelight.reports.policy import ReportPolicy
 from safelight.yamlfile import load_yaml
@@ -72,6 +73,9 @@ class Project(BaseModel):
     archives: tuple[ArchiveUse, ...] = Field(min_length=1)
     deid: DeidChoice
     filters: ImageFilters
+    records: tuple[RecordSource, ...] = Field(
+        default=(RecordSource(),), description="Where record tables and notes come from; by default, with the deliveries."
+    )
     reports: ReportPolicy = ReportPolicy(include=False)
     destinations: Destinations
     retention: Retention = Retention()

@@ -239,3 +239,8 @@ def test_a_quote_that_never_closes_is_named_by_its_line(csv_file: Any) -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExtractInvalid, match="FileNotFoundError"):
         read(tmp_path / "nowhere.csv")
+
+
+def test_a_cohort_may_name_the_persons_of_the_record(csv_file: Any) -> None:
+    delivery = read(csv_file(f"{ROW},4", header=f"{HEADER},person_id"))
+    assert delivery.requests[0].person_id == "4"

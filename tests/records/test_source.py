@@ -96,7 +96,8 @@ def test_a_table_is_the_same_from_wherever_it_comes(tmp_path: Path, postgresql_u
     execute(
         postgresql_url,
         "CREATE TABLE measurement (measurement_id bigint, person_id int, measurement_date date,"
-        " measurement_datetime timestamptz, value_as_number numeric(8, 3), measurement_source_value text, visit_occurrence_id bigint, name_of_patient text)",
+        " measurement_datetime timestamptz, value_as_number numeric(8, 3), measurement_source_value text,"
+        " visit_occurrence_id bigint, name_of_patient text)",
         f"INSERT INTO measurement VALUES {values}",
     )
     from_extract, counts = leave(delivery_tables(tmp_path / "extract"), "measurement", tmp_path)

@@ -13,7 +13,7 @@ from safelight.link import SetAsideRow
 from safelight.model import Reason, StudyRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
 REQUIRED: Final = (
@@ -26,7 +26,7 @@ REQUIRED: Final = (
     "study_uid",
     "participant_id",
 )
-OPTIONAL: Final = ("series_uid",)
+OPTIONAL: Final = ("series_uid", "person_id")
 _COLUMNS: Final = f"It needs: {', '.join(REQUIRED)}; it may have: {', '.join(OPTIONAL)}."
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -105,27 +105,33 @@ def _check(header: list[str]) -> None:
         raise ExtractInvalid(f"The CSV file has the column {', '.join(twice)} more than once.", remedy=_COLUMNS)
 
 
-def _request(line: int, row: dict[str, str], project: str) -> tuple[StudyRequest, datetime]:
+def _request(line: int, row: Mapping[str, str], project: str) -> tuple[StudyRequest, datetime]:
     """Build the request of one row, or raise StudyRejected with the first reason that applies."""
+    request = asked_for(line, row, project)
+    at = cells.instant(row["extract_generated_timestamp"])
+    if at is None:
+        raise cells.bad_value()
+    return request, at
+
+
+def asked_for(line: int, row: Mapping[str, str], project: str) -> StudyRequest:
+    """Return the request of one row of text cells. Raises StudyRejected with the first reason that applies."""
     number = cells.whole_number(row["procedure_id"])
     mrn = cells.identifier(row["mrn"])
     accession, study_uid = cells.identifier(row["accession_number"]), cells.uid(row["study_uid"])
-    at = cells.instant(row["extract_generated_timestamp"])
     series = tuple(cells.uid(part) for part in row.get("series_uid", "").split("\\") if part.strip())
     on = cells.day(row["study_date"])
-    if at is None:
-        raise cells.bad_value()
     if number is None or not mrn or not (accession or study_uid):
         raise StudyRejected(Reason.MISSING_IDENTIFIER)
-    request = StudyRequest(
+    return StudyRequest(
         project=project,
         mrn=mrn,
         accession_number=accession,
         study_uid=study_uid,
         study_date=on,
         procedure_occurrence_id=number,
-        participant_id=cells.identifier(row["participant_id"]),
+        person_id=cells.identifier(row.get("person_id", "")),
+        participant_id=cells.identifier(row.get("participant_id", "")),
         series_uids=series,
         line=line,
     )
-    return request, at
