@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from azure.core.credentials import TokenCredential
+    from azure.core.exceptions import AzureError
+
+_TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,27 @@ class EntraToken:
 
     def __call__(self, *, fresh: bool) -> str:
         """Return a token; a new one if ``fresh``. Raises PermissionError when refused, ConnectionError without an answer."""
-        from azure.core.exceptions import AzureError, ClientAuthenticationError
+        from azure.core.exceptions import AzureError
 
         if self._credential is None or fresh:
             # The SDK offers no way to drop the token that it keeps.
             self._credential = self._identity.credential()
         try:
             return self._credential.get_token(self._scope).token
-        except (ClientAuthenticationError, ValueError):
+        except ValueError:
             raise PermissionError from None
-        except AzureError:
-            raise ConnectionError from None
+        except AzureError as error:
+            raise (PermissionError if refused(error) else ConnectionError) from None
+
+
+def refused(error: AzureError) -> bool:
+    """Tell a refusal from no answer. The SDK calls both an authentication error where it asked Entra for a token."""
+    from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+    from azure.identity import CredentialUnavailableError
+
+    text = str(error)
+    if isinstance(error, CredentialUnavailableError) or "CERTIFICATE_VERIFY_FAILED" in text:
+        return True
+    if isinstance(error, ClientAuthenticationError) and error.response is None:
+        return "AADSTS" in text
+    return isinstance(error, HttpResponseError) and error.status_code not in _TRANSIENT

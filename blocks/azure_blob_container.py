@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
-from blocks._entra import EntraIdentity
+from blocks._entra import EntraIdentity, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 #: Larger files go up and down in pieces of this size, so that memory is flat (the SDK's own limit is 64 MB).
 _PIECE: Final = 4 << 20
-_TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class AzureBlobContainer(Block):
@@ -119,19 +118,14 @@ class BlobFiles:
 @contextmanager
 def _faults() -> Iterator[list[str]]:
     """Translate the SDK's errors; a blob that is not there is entered in the list that this gives."""
-    from azure.core.exceptions import AzureError, HttpResponseError
+    from azure.core.exceptions import AzureError
 
     missing: list[str] = []
     try:
         yield missing
-    except HttpResponseError as error:
-        code: Any = getattr(error, "error_code", None)
-        if error.status_code == 404 and code != "ContainerNotFound":
-            missing.append("blob")
-        elif error.status_code in _TRANSIENT:
-            raise ConnectionError from None
-        else:
-            raise PermissionError from None
     except AzureError as error:
-        # The SDK has no class of its own for a certificate that it does not trust.
-        raise (PermissionError if "CERTIFICATE_VERIFY_FAILED" in str(error) else ConnectionError) from None
+        status, code = getattr(error, "status_code", None), getattr(error, "error_code", None)
+        if status == 404 and code != "ContainerNotFound":
+            missing.append("blob")
+        else:
+            raise (PermissionError if refused(error) else ConnectionError) from None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from blocks.pseudonym_keys import KeyUnreadable, PseudonymKeyVault
+from tests.services.certificates import Authority
 from tests.services.key_vault import KeyVault
 
 KEY, SALT = bytes(range(64)), bytes(range(100, 116))
@@ -48,6 +49,32 @@ def test_a_throttled_vault_is_asked_again(filled_vault: KeyVault) -> None:
     filled_vault.trouble = (429, 2)
     assert _block(filled_vault).read() == (KEY, SALT)
     assert len(filled_vault.requests) > 4
+
+
+def test_a_secret_of_the_client_that_was_renewed_opens_the_vault_as_the_old_one_did(filled_vault: KeyVault) -> None:
+    old = filled_vault.client_secret
+    assert _block(filled_vault).read() == (KEY, SALT)
+    filled_vault.clients[filled_vault.client_id] = "renewed"
+    with pytest.raises(KeyUnreadable):
+        _block(filled_vault, client_secret=old).read()
+    assert _block(filled_vault, client_secret="renewed").read() == (KEY, SALT)
+
+
+def test_trouble_that_does_not_end_stops_and_is_over_when_it_is_over(filled_vault: KeyVault) -> None:
+    filled_vault.trouble = (503, 1_000)
+    with pytest.raises(KeyUnreadable) as raised:
+        _block(filled_vault).read()
+    assert "localhost" not in f"{raised.value} {raised.value.__cause__}"
+    assert len(filled_vault.requests) < 10
+    filled_vault.trouble = (0, 0)
+    assert _block(filled_vault).read() == (KEY, SALT)
+
+
+def test_a_vault_that_is_gone_stops(authority: Authority) -> None:
+    vault = KeyVault(authority)
+    vault.stop()
+    with pytest.raises(KeyUnreadable, match="did not give"):
+        _block(vault).read()
 
 
 @pytest.mark.parametrize(

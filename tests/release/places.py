@@ -18,8 +18,8 @@ from blocks import AzureBlobContainer
 from safelight.release.blob import BlobStore
 from safelight.release.destination import Destination, OutputFile
 from safelight.release.dicomweb import DicomwebDestination
-from safelight.release.file_store import FileDestination
-from safelight.release.folder import FolderDestination
+from safelight.release.file_store import FileDestination, FileStore
+from safelight.release.folder import FolderStore
 from safelight.release.ftps import FtpsStore
 from safelight.release.storage_peer import StoragePeerDestination
 from safelight.release.study_archive import StudyArchiveDestination
@@ -67,8 +67,20 @@ def build(kind: str, settings: Settings) -> Destination:
     return _BUILD[kind](**settings)
 
 
-def _ftps(scratch: str, ca: str, **settings: Any) -> Destination:
-    return StudyArchiveDestination(FtpsStore(ca=Path(ca), attempts=2, wait=WAIT, **settings), Path(scratch))
+def store_of(kind: str, settings: Settings) -> FileStore:
+    """The place for files of that kind, where it is one."""
+    return _STORES[kind](**settings)
+
+
+def _ftps_store(scratch: str, ca: str, **settings: Any) -> FileStore:
+    return FtpsStore(ca=Path(ca), attempts=2, wait=WAIT, **settings)
+
+
+_STORES: Final[dict[str, Callable[..., FileStore]]] = {
+    "folder": lambda root: FolderStore(Path(root)),
+    "blob": lambda **block: BlobStore(AzureBlobContainer(**block).open(retries=0)),
+    "ftps": _ftps_store,
+}
 
 
 def _peer(ae_title: str, port: int, calling: str = "SAFELIGHT") -> Destination:
@@ -76,10 +88,10 @@ def _peer(ae_title: str, port: int, calling: str = "SAFELIGHT") -> Destination:
 
 
 _BUILD: Final[dict[str, Callable[..., Destination]]] = {
-    "folder": lambda root: FolderDestination(Path(root)),
+    "folder": lambda **settings: FileDestination(store_of("folder", settings)),
     "dicomweb": lambda url, auth: DicomwebDestination(url, tuple(auth), attempts=2, wait=WAIT),
-    "blob": lambda **block: FileDestination(BlobStore(AzureBlobContainer(**block).open(retries=0))),
-    "ftps": _ftps,
+    "blob": lambda **settings: FileDestination(store_of("blob", settings)),
+    "ftps": lambda **settings: StudyArchiveDestination(store_of("ftps", settings), Path(settings["scratch"])),
     "c-store": _peer,
 }
 KINDS: Final = tuple(_BUILD)

@@ -28,9 +28,19 @@ def _named(uid: str) -> dict[str, Any]:
 
 
 class StowServer:
-    """Answers each request with the next (status, JSON); status 0 breaks the connection. Keeps what it was sent."""
+    """Answers each request with the next (status, JSON); status 0 breaks the connection. Keeps what it was sent.
 
-    def __init__(self, answers: Sequence[tuple[int, dict[str, Any]]], *, authority: Authority | None = None) -> None:
+    ``more``: headers of answers that are no success.
+    """
+
+    def __init__(
+        self,
+        answers: Sequence[tuple[int, Any]],
+        *,
+        authority: Authority | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self.requests: list[str] = []
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         left = iter(answers)
@@ -40,18 +50,30 @@ class StowServer:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                outer.headers.append(dict(self.headers))
                 outer.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self._answer()
+
+            def do_GET(self) -> None:
+                self._answer()
+
+            def do_DELETE(self) -> None:
+                self._answer()
+
+            def _answer(self) -> None:
+                outer.requests.append(f"{self.command} {self.path}")
+                outer.headers.append(dict(self.headers))
                 status, content = next(left)
                 if status == 0:
                     self.close_connection = True
                     return
-                body = json.dumps(content).encode() if content else b""
+                body = json.dumps(content).encode() if content or content == [] else b""
                 self.send_response(status)
                 self.send_header("Content-Type", "application/dicom+json")
                 self.send_header("Content-Length", str(len(body)))
                 if 300 <= status < 400:
                     self.send_header("Location", "/elsewhere")
+                for name, value in (more or {}).items() if status >= 400 else ():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from blocks import DicomwebServer
 from safelight.errors import DestinationRefused, DestinationUnavailable
 from safelight.model import Reason
+from safelight.release.destination import Left
 from safelight.release.dicomweb import BATCH_FILES, DicomwebDestination
 from safelight.release.multipart import DicomMultipart
 from tests.release.hospital import PROJECT, output_files
 from tests.release.server import StowServer, answer
 from tests.services.certificates import Authority
+from tests.services.key_vault import KeyVault
 from tests.services.orthanc import Orthanc
 from tests.services.process import free_port
 
@@ -170,3 +175,97 @@ def test_batches_close_by_number(orthanc: Orthanc, tmp_path: Path) -> None:
     files = output_files(tmp_path, count=BATCH_FILES + 1)
     assert len(target.send(PROJECT, files).stored) == BATCH_FILES + 1
     assert len(dicom_files(orthanc)) == BATCH_FILES + 1
+
+
+# -- Azure's service, by its conformance statement (version 2)
+
+
+def azure(url: str, vault: KeyVault, **changes: Any) -> DicomwebDestination:
+    """The destination as a site sets it up: through its block, with a service principal."""
+    settings = {
+        "url": url,
+        "authentication": "entra",
+        "tenant_id": vault.tenant_id,
+        "client_id": vault.client_id,
+        "client_secret": vault.client_secret,
+        "authority": vault.url,
+        "ca_file": vault.bundle,
+    }
+    block = DicomwebServer(**settings | changes)
+    return DicomwebDestination(block.url, block.login(), block.ca_file, attempts=1)
+
+
+def test_an_entra_token_is_taken_once_and_anew_when_it_is_refused(
+    key_vault: KeyVault, authority: Authority, tmp_path: Path
+) -> None:
+    (file,) = output_files(tmp_path, count=1)
+    good = answer(stored=[file.sop_uid])
+    with StowServer([(200, good), (200, good), (401, {}), (200, good), (401, {}), (401, {})], authority=authority) as server:
+        target = azure(server.url.replace("127.0.0.1", "localhost"), key_vault)
+        for _ in range(3):
+            assert target.send(PROJECT, [file]).stored
+        with pytest.raises(DestinationRefused, match="credentials"):
+            target.send(PROJECT, [file])
+    tokens = [headers["Authorization"].removeprefix("Bearer ") for headers in server.headers]
+    assert tokens[0] == tokens[1] == tokens[2] != tokens[3] == tokens[4] != tokens[5]
+    audiences = {key_vault.tokens[token][1] for token in tokens}
+    assert audiences == {"https://dicom.healthcareapis.azure.com"}
+
+
+def test_without_a_token_nothing_is_sent(key_vault: KeyVault, tmp_path: Path) -> None:
+    files = output_files(tmp_path, count=1)
+    with StowServer([]) as server:
+        with pytest.raises(DestinationRefused, match="no token") as caught:
+            azure(server.url, key_vault, client_secret="SECRETWORD").send(PROJECT, files)
+        with pytest.raises(DestinationUnavailable, match="tokens"):
+            azure(server.url, key_vault, authority=f"https://localhost:{free_port()}").send(PROJECT, files)
+    assert "SECRETWORD" not in str(caught.value)
+    assert server.requests == []
+
+
+def test_a_fixed_token_is_sent_and_has_no_other(tmp_path: Path) -> None:
+    (file,) = output_files(tmp_path, count=1)
+    with StowServer([(200, answer(stored=[file.sop_uid])), (401, {})]) as server:
+        block = DicomwebServer(url=server.url, authentication="bearer", token="SECRETWORD")
+        target = DicomwebDestination(server.url, block.login())
+        assert target.send(PROJECT, [file]).stored
+        with pytest.raises(DestinationRefused):
+            target.send(PROJECT, [file])
+    assert {headers["Authorization"] for headers in server.headers} == {"Bearer SECRETWORD"}
+    assert "SECRETWORD" not in f"{block!r}{target!r}"
+
+
+def test_some_stored_some_refused_some_there_already(tmp_path: Path) -> None:
+    """202: 45070 already there, 43264 not valid, 43265 of another study; a warning is a stored one."""
+    files = output_files(tmp_path, count=4)
+    one, two, three, four = (file.sop_uid for file in files)
+    with StowServer([(202, answer(stored=[one], failed={two: 45070, three: 43264, four: 43265}))]) as server:
+        result = DicomwebDestination(server.url).send(PROJECT, files)
+    assert (result.stored, result.already, set(result.refused)) == ({one}, {two}, {three, four})
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_service_is_not_asked_again_before_it_wants_to_be(tmp_path: Path, status: int) -> None:
+    (file,) = output_files(tmp_path, count=1)
+    answers = [(status, {}), (200, answer(stored=[file.sop_uid]))]
+    with StowServer(answers, more={"Retry-After": "1"}) as server:
+        start = time.monotonic()
+        assert DicomwebDestination(server.url, wait=(0.01, 5)).send(PROJECT, [file]).stored
+    assert time.monotonic() - start >= 1
+
+
+@pytest.mark.parametrize("text", ["3600", "Fri, 20 Nov 2099 00:00:00 GMT"])
+def test_a_service_that_wants_a_long_rest_is_left_alone_at_once(tmp_path: Path, text: str) -> None:
+    with StowServer([(429, {})], more={"Retry-After": text}) as server:
+        with pytest.raises(DestinationUnavailable, match="429"):
+            DicomwebDestination(server.url).send(PROJECT, output_files(tmp_path, count=1))
+        assert len(server.requests) == 1
+
+
+def test_a_study_is_deleted_and_looked_for_afterwards() -> None:
+    found, query = [{"0020000D": {"vr": "UI", "Value": ["2.25.1"]}}], "/studies?StudyInstanceUID="
+    answers = [(200, found), (204, None), (204, None), (200, []), (200, found), (403, {}), (200, found)]
+    with StowServer(answers) as server:
+        result = DicomwebDestination(server.url).withdraw(PROJECT, ["2.25.1", "2.25.2", "2.25.3"])
+    assert (result.removed, result.absent, result.left) == ({"2.25.1"}, {"2.25.2"}, {"2.25.3": Left.REFUSED})
+    assert server.requests[:3] == [f"GET {query}2.25.1&limit=1", "DELETE /studies/2.25.1", f"GET {query}2.25.1&limit=1"]
