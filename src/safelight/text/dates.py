@@ -46,7 +46,7 @@ _PATTERNS: Final = tuple(
 )
 _MONTH_YEAR: Final = re.compile(r"(?<![\d./\-])(?P<mm>1[0-2]|0[1-9])(?P<sep>[./\-])(?P<year>(?:19|20)\d\d)(?![\d./\-])")
 _DAY_MONTH: Final = re.compile(
-    r"(?<![^\W_])(?:on|since|until|till|dated?|visit(?:ed)?(?:\s+on)?|from|by|after|before|of|seen|for|due|booked|between|and)"
+    r"(?<![^\W_])(?:(?P<sure>on|since|until|till|dated|due|booked)|date|visit(?:ed)?|from|by|after|before|of|seen|for|between|and)"
     rf"\s{{1,2}}(?:the\s+)?(?P<body>(?:{_WEEKDAY}){_DAY}{_SEP}(?P<mm>1[0-2]|0?[1-9]))(?!\d|[./\-]\d|\s?(?:mm|cm|weeks?|days?|months?|years?|7|52|12)\b)"
 )
 #: Fractions that say how long or how strong, never a day: 3/7, 6/52, 3/12, 4/5, 7/10.
@@ -136,7 +136,7 @@ def find_dates(low: str, *, study_date: date | None) -> Iterator[Written]:
             start, end = match.span(group)
             if any(start < other_end and other_start < end for other_start, other_end in taken):
                 continue
-            if pattern is _DAY_MONTH and _NO_DAY_MONTH.search(low[start:end]):
+            if pattern is _DAY_MONTH and not match["sure"] and _NO_DAY_MONTH.search(low[start:end]):
                 continue
             found = match.groupdict()
             parts = {n: match.span(n) for n in ("weekday", "day", "ordinal", "month", "mm", "year") if found.get(n)}

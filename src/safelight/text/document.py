@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from safelight.text.lexicon import Lexicon
 
 WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019\u2018\u02bc\-\u2010\u2011][^\W\d_]+){0,8}")
-_POSSESSIVE: Final = re.compile(r"'s$|s'$")
+#: Lines this long were broken by a program and not by who wrote them.
+_PROSE: Final = 45
 
 
 class _Single(dict[int, str]):
@@ -114,7 +115,7 @@ class Document:
     @cached_property
     def all_lower(self) -> bool:
         """Whether capitals say nothing here because there are none."""
-        return self.letters_upper < 0.01 and len(self.words) > 3
+        return self.letters_upper < 0.02 and len(self.words) > 3
 
     @property
     def caseless(self) -> bool:
@@ -148,6 +149,11 @@ class Document:
         """Tell whether the line around a position is written in capitals, so that one more says nothing."""
         letters = [c for c in self.text[slice(*self.line_of(position))] if c.isalpha()]
         return len(letters) > 3 and sum(c.isupper() for c in letters) > 0.8 * len(letters)
+
+    def is_wrapped(self, position: int) -> bool:
+        """Tell whether the line around a position is as long as those that a program breaks for want of room."""
+        start, end = self.line_of(position)
+        return end - start >= _PROSE
 
     def line_of(self, position: int) -> tuple[int, int]:
         """Return start and end of the line around a position."""

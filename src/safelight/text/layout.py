@@ -44,7 +44,12 @@ _BY_INITIALS: Final = re.compile(
     rf"(?<![^\W_])(?:{alternatives('done_by.txt')})\s+(?:by|with|to)[:\s]\s?(?P<i>[a-z]{{2,3}})(?![^\W_])"
     r"(?!\s?(?:team|consultant|registrar|protocol|sho|spr))"
 )
-_STAMPED: Final = re.compile(r"\s*(?:\d|[,:)\]]|\n|$)")
+#: Who signed with initials only: ``KM/fp`` alone on a line, ``amended 12/3/24 14:05 KM``.
+_SIGNED_INITIALS: Final = re.compile(
+    r"(?:^|\n)[ \t]*(?P<a>[a-z]{2,3})\s?/\s?(?P<b>[a-z]{2,3})[ \t]*(?=\n|$)"
+    r"|(?<!\d)\d{1,2}:\d{2}(?::\d{2})?[ \t]{1,3}(?P<c>[a-z]{2,3})[ \t]*(?=\n|$)"
+)
+_STAMPED: Final = re.compile(r"\s*(?:\d|[,:.)\]]|on\s|at\s|\n|$)")
 _INITIALLED: Final = re.compile(
     r"(?<![\w'\u2019/.&+\-])(?<!\d )"
     rf"(?P<i>(?:[A-Z](?P<dot>\.)[ ]?){{1,3}}|(?:[A-Z][ ]){{1,2}}|[A-Z]{{2}}[ ])(?P<name>{_NAME})"
@@ -62,6 +67,11 @@ def find_laid_out(document: Document) -> Iterator[Span]:
         if _is_hl7_name(document, match["v"]):
             yield Span(*match.span("v"), "PATIENT_NAME", "layout:hl7", 0.8)
     for match in _HEADED.finditer(document.text):
+        words = document.words_between(*match.span("v"))
+        if any(document.lexicon.is_clinical(word.low) for word in words[:2]) or not any(
+            document.lexicon.is_foreign(word.low) or document.lexicon.is_given(word.low) for word in words
+        ):
+            continue
         yield Span(*match.span("v"), "PATIENT_NAME", "layout:headed", 0.75)
     for match in _CELL.finditer(document.low):
         if _is_name_cell(document, *match.span("v")):
@@ -105,12 +115,19 @@ def _typists(document: Document) -> Iterator[Span]:
             yield Span(*match.span("i"), "INITIALS", "layout:typist", 0.8)
     for match in _TYPED_BY.finditer(low):
         for group in ("a", "b"):
-            if match[group] and match[group] not in STOP:
+            if match[group]:
                 yield Span(*match.span(group), "INITIALS", "layout:typed", 0.86)
+    for match in _SIGNED_INITIALS.finditer(low):
+        for group in ("a", "b", "c"):
+            # "CT/MR" alone on a line is a heading.
+            if match[group] and not all(
+                lexicon.is_clinical(i) and text[slice(*match.span(group))].isupper() for i in match.groups() if i
+            ):
+                yield Span(*match.span(group), "INITIALS", "layout:signed", 0.8)
     for match in _BY_INITIALS.finditer(low):
         written = text[slice(*match.span("i"))]
         word = document.caseless and match["i"] in lexicon.vocabulary.words and not _STAMPED.match(low, match.end())
-        if match["i"] not in STOP and (written.isupper() or document.caseless) and not word:
+        if (match["i"] not in STOP or written.isupper()) and (written.isupper() or document.caseless) and not word:
             yield Span(*match.span("i"), "INITIALS", "layout:by", 0.8)
 
 
@@ -121,6 +138,8 @@ def _initialled(document: Document) -> Iterator[Span]:
         word = document.word_at(match.start("name"))
         initials = match["i"].replace(" ", "").replace(".", "").lower()
         if word is None or word.low in STOP or word.length < 2 or document.is_protected(word.start, word.end):
+            continue
+        if document.is_protected(match.start(), match.start() + 1):
             continue
         if (
             lexicon.is_clinical(initials)

@@ -38,8 +38,27 @@ _PREFIXES: Final = re.compile(
 
 
 #: Endings of what is derived from another word, as names seldom are.
-_DERIVED: Final = re.compile(r"(?:al|ar|ary|ic|ous|oid|ed|age|ages|sions?|tions?|ive|ments?|bular|itis|osis|cysts?|venous|vascular)$")
-_ENDINGS: Final = ("al", "ally", "ic", "ous", "ly", "ities", "ised", "ized", "ate", "ated", "ating", "ic", "eal", "ar", "s", "es")
+_DERIVED: Final = re.compile(
+    r"(?:al|ar|ary|ic|ous|oid|ed|age|ages|sions?|tions?|ive|ments?|bular|itis|osis|cysts?|venous|vascular)$"
+)
+_ENDINGS: Final = (
+    "al",
+    "ally",
+    "ic",
+    "ous",
+    "ly",
+    "ities",
+    "ised",
+    "ized",
+    "ate",
+    "ated",
+    "ating",
+    "ic",
+    "eal",
+    "ar",
+    "s",
+    "es",
+)
 _STEM_ENDS: Final = ("", "a", "e", "y", "um", "us", "is", "es")
 
 
@@ -90,10 +109,10 @@ class Lexicon:
     def head(self) -> re.Pattern[str]:
         """What follows an eponym and makes a clinical term of it: ``'s popliteal cyst``, `` type II fracture``."""
         heads = "|".join(self.heads) or "(?!)"
-        number = r"(?:type|grade|stage|class|group|zone) (?:[ivx]+[abc]?|\d[a-d]?)"
+        number = r"(?:type|grade|stage|class|group|zone) (?:[ivx]+[a-f]?|\d[a-d]?|[a-e])(?![^\W_])"
         epithet = r"(?:(?:[\s\-]+(?:and|or))?[\s\-]+[a-z\-]+){0,2}?"
         return re.compile(
-            rf"(?:'s|s'|')?(?:(?<=')s?{epithet}|(?<='s){epithet}|[\s\-]+{number})?[\s\-]+(?:{heads})(?![^\W_])"
+            rf"(?:'s|s'|')?(?:(?<=')s?{epithet}|(?<='s){epithet}|[\s\-]+(?:{number}|[a-e]|[ivx]+[a-f]?))?[\s\-]+(?:{heads})(?![^\W_])"
             rf"|(?:'s|s'|')?[\s\-]+(?:{number}|\d[a-d]?(?![\d/.\-\w])|[ivx]+[ab]?(?![^\W_]))"
         )
 

@@ -109,7 +109,15 @@ class IdentifierMatcher:
                     middle = rf"(?:[^\W\d_]+\.?{gap})?"
                     yield "PATIENT_NAME", forms.whole(f"{one}{gap}{middle}{two}|{two}{gap}{one}|{two}{one}|{one}{two}"), last
                 if two and len(two) > 1:
-                    yield "PATIENT_NAME", forms.whole(rf"{forms.TITLES}[\s^]{{1,2}}{two}"), last
+                    yield (
+                        "PATIENT_NAME",
+                        forms.whole(
+                            rf"{forms.TITLES}[\s^]{{1,2}}(?:{one[0]}[.\s]{{1,2}})?{two}"
+                            if one and one[0].isalpha()
+                            else rf"{forms.TITLES}[\s^]{{1,2}}{two}"
+                        ),
+                        last,
+                    )
         if not alone:
             return
         for value in (given, surname):

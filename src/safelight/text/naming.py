@@ -19,9 +19,15 @@ CREDENTIALS: Final = read_set("credentials.txt")
 _PARTICLES: Final = read_set("particles.txt")
 #: What stands behind a name that is complete.
 NAME_ENDS: Final = re.compile(
-    r"\s?(?:[,;:)\](]|\n|$|bleep|ext|gmc|on\s\d|at\s\d|\+?\(?\d{4}|\.\s*(?:\n|$|[A-Z\d]))|\s(?:and|who|she|he)\s",
+    r"\s?(?:[,;:)\](]|\n|$|bleep|ext|gmc|frc|mrc|mbb|mbch|on\s\d|at\s\d|\+?\(?\d{4}|\d{1,2}[/.\-]|\.\s*(?:\n|$|[A-Z\d]))"
+    r"|\s(?:and|who|she|he)\s",
     re.IGNORECASE,
 )
+#: What a person does or is asked for, behind a name where capitals say nothing.
+_GOES_ON: Final = re.compile(
+    r"\s(?:was|is|has|had|will|would|rang|attend|translat|tel\b|phone|mob|present|agree|advis|brought|accompan|to\sreview|in\s(?:theatre|clinic))"
+)
+_TELEPHONE: Final = re.compile(r"\s(?:\(?0\d{2}|\+44|tel\b|mob\b)")
 _NUMBER_BEHIND: Final = re.compile(r"[ ]?\d")
 #: Of these, the ones that are counted or dated: "Ward 7", "Day 3", "May 2021".
 _COUNTED: Final = frozenset(
@@ -33,10 +39,11 @@ _FREQUENT: Final = 6_000
 
 
 class Trust(IntEnum):
-    """How strongly what stands in front promises a name."""
+    """How strongly what stands in front promises a name. Behind a doctor's title, whatever follows is one."""
 
     LIKELY = 1
     SURE = 2
+    TITLE = 3
 
 
 class NameReader:
@@ -60,10 +67,12 @@ class NameReader:
             word = document.word_at(cursor)
             if word is None:
                 break
-            if trust is not Trust.SURE and not taken and document.is_protected(word.start, word.end):
+            if trust is Trust.LIKELY and not taken and document.is_protected(word.start, word.end):
                 break
             if self._is_initial(word, taken):
-                cursor, trust_now = self._skip(word.end, dots=True), Trust.SURE
+                if taken and document.text[word.end : word.end + 3].lstrip(". ")[:1] == "\n":
+                    break
+                cursor, trust_now = self._skip(word.end, dots=True), max(trust_now, Trust.SURE)
                 continue
             if word.low in _PARTICLES and self._capital_follows(word) and (taken or word.capital or document.caseless):
                 cursor = self._skip(word.end)
@@ -91,8 +100,11 @@ class NameReader:
         return self._document.text[word.end : word.end + 1].isdigit()
 
     def _skip(self, position: int, *, dots: bool = False) -> int:
-        pattern = r"[.\s]{0,3}" if dots else r"[ \t]{0,2}\n?[ \t]{0,4}"
-        match = re.compile(pattern).match(self._document.text, position)
+        # A name goes on below only where the line was broken for want of room.
+        below = r"\n?" if dots or self._document.is_wrapped(position) else ""
+        match = re.compile(rf"\.?[ \t]{{0,2}}{below}[ \t]{{0,4}}" if dots else rf"[ \t]{{0,2}}{below}[ \t]{{0,4}}").match(
+            self._document.text, position
+        )
         return match.end() if match else position
 
     def _capital_follows(self, word: Word) -> bool:
@@ -112,15 +124,20 @@ class NameReader:
         if low in ALSO_NAMES:
             if low in _COUNTED and _NUMBER_BEHIND.match(document.text, word.end):
                 return False
-            return word.capital if not document.caseless else ends or (lexicon.is_given(low) and self._surname_follows(word))
+            if document.caseless:
+                return ends or (lexicon.is_given(low) and (self._surname_follows(word) or self._goes_on(word)))
+            return word.capital
         clinical = lexicon.is_clinical(low)
         named = not clinical and (lexicon.is_foreign(low) or lexicon.is_name(low, _RARE))
         if document.caseless:
-            given = lexicon.is_given(low) and self._surname_follows(word)
-            return named or given or (trust is Trust.SURE and ends and lexicon.is_surname(low))
+            given = lexicon.is_given(low) and (self._surname_follows(word) or self._goes_on(word))
+            borne = trust >= Trust.SURE and (ends or self._goes_on(word)) and lexicon.is_surname(low)
+            return named or given or borne or (trust is Trust.TITLE and ends and not word.length < 3)
         if not word.capital:
             return trust is Trust.LIKELY and not clinical and not lexicon.is_eponym(low) and lexicon.is_foreign(low)
-        if trust is Trust.SURE:
+        if trust is Trust.TITLE and not word.upper:
+            return True
+        if trust >= Trust.SURE:
             return (
                 named
                 or not (clinical or word.upper)
@@ -129,6 +146,7 @@ class NameReader:
                 or self._line_upper(word)
             )
         borne = lexicon.is_surname(low) and not word.upper and (ends or not clinical)
+        borne = borne or (not clinical and not word.upper and self._named_behind(word))
         return named or lexicon.is_eponym(low) or borne
 
     def _continues(self, word: Word, taken: list[Word]) -> bool:
@@ -140,7 +158,8 @@ class NameReader:
         after_given = lexicon.is_given(taken[-1].low) or (len(taken) == 1 and lexicon.is_foreign(taken[0].low))
         if document.caseless:
             ends = NAME_ENDS.match(document.text, word.end) is not None
-            common = after_given and len(taken) == 1 and lexicon.is_surname(low)
+            ends = ends or self._goes_on(word)
+            common = after_given and len(taken) == 1 and lexicon.is_surname(low) and (ends or low not in ALSO_NAMES)
             return foreign or (common and (ends or (lexicon.is_surname(low, _FREQUENT) and not lexicon.is_clinical(low))))
         if not word.capital or document.is_protected(word.start, word.end):
             return False
@@ -162,6 +181,21 @@ class NameReader:
         if lexicon.is_foreign(following.low) and following.start - word.end <= 2:
             return True
         return following.start - word.end <= 2 and NAME_ENDS.match(self._document.text, following.end) is not None
+
+    def _named_behind(self, word: Word) -> bool:
+        """Tell whether a surname or a telephone number follows: ``contact is Winsome Xu``, ``NOK Precious 0161``."""
+        words = self._document.words
+        if _TELEPHONE.match(self._document.low, word.end):
+            return True
+        if word.index + 1 >= len(words):
+            return False
+        following = words[word.index + 1]
+        beside = following.start - word.end == 1 and following.capital and not following.upper
+        return beside and self._lexicon.is_foreign(following.low) and not self._lexicon.is_eponym(following.low)
+
+    def _goes_on(self, word: Word) -> bool:
+        """Tell whether what follows is what a person does: ``CARER GRACE WAS PRESENT``."""
+        return _GOES_ON.match(self._document.low, word.end) is not None
 
     def _line_upper(self, word: Word) -> bool:
         return self._document.line_is_upper(word.start)

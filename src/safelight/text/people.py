@@ -23,6 +23,12 @@ _TRIGGERS: Final = tuple(
         (
             "CLINICIAN_NAME",
             "title",
+            Trust.TITLE,
+            rf"{_B}(?:dr|drs|doctor|prof|professor|mrs|ms|miss|mx)(?:\.|\b)[ \t]{{0,3}}(?:\n[ \t]*)?",
+        ),
+        (
+            "CLINICIAN_NAME",
+            "title",
             Trust.SURE,
             rf"{_B}(?:{alternatives('honorifics.txt')})(?:\.|\b)[ \t]{{0,3}}(?:\n[ \t]*)?",
         ),
@@ -40,6 +46,10 @@ _TRIGGERS: Final = tuple(
             Trust.LIKELY,
             rf"{_B}(?:{alternatives('done_by.txt')}){_ADVERBS}\s{{1,3}}(?:by|with|to|from)[:,]?\s{{1,3}}(?:the\s)?",
         ),
+        ("CLINICIAN_NAME", "by", Trust.LIKELY, rf"{_B}by[:,]?\s{{1,3}}"),
+        ("CLINICIAN_NAME", "told", Trust.LIKELY, rf"{_B}(?:{alternatives('told.txt')})\s{{1,3}}"),
+        ("CLINICIAN_NAME", "told", Trust.LIKELY, r"(?:#|\bbleep|\bext)\W{0,3}\d{3,6}\s?\("),
+        ("CLINICIAN_NAME", "mark", Trust.LIKELY, rf"{_B}(?:d/w|dw|d\.w\.|w/|discussed with)[:.]?\s{{1,3}}"),
         (
             "CLINICIAN_NAME",
             "role",
@@ -61,8 +71,14 @@ _LIST: Final = re.compile(
     r"(?:\s?,\s?|\s?;\s?|\s?/\s?|\s&\s|\s\+\s|,?\s+and\s+|,?\s+or\s+|,?\s+with\s+)"
     rf"(?:(?:the\s)?(?:{alternatives('honorifics.txt')}|cns|sister|nurse)\.?\s+)?"
 )
-_LOWER_ENDS: Final = re.compile(r"\s?(?:[,.;)(]|\n|$|who\b|she\b|he\b|and\b|at\b|on\b|bleep|ext\b|re\b|about\b)")
+_LOWER_ENDS: Final = re.compile(
+    r"\s?(?:[,.;)(]|\n|$|who\b|she\b|he\b|and\b|at\b|on\b|bleep|ext\b|re\b|about\b|agree|advise|will\b|to\b)"
+)
 _PRONOUN: Final = re.compile(r",\s(?:she|he|who|they)\b")
+#: Titles that are also words or names of other things; with a capital and without a stop they are titles.
+_WORDS_TOO: Final = frozenset(
+    "lady lord dame sir master major maj canon col capt captain fr sr lt sn rn wpc pc sheikh imam rabbi".split()  # noqa: SIM905
+)
 _PATIENT_TITLES: Final = frozenset({"mr", "mrs", "ms", "miss", "master", "mx"})
 
 
@@ -79,9 +95,13 @@ def _after(
 ) -> Iterator[Span]:
     if kind == "title" and match.group().strip(" .\n") in _PATIENT_TITLES:
         label = "PATIENT_NAME"
+    if kind == "title" and _is_word_here(document, match):
+        return
     found = reader.read(match.end(), trust)
-    if found is None and kind == "role" and not document.caseless:
-        found = _lower_case(document, match.end())
+    if found is None and kind in {"role", "mark"} and not document.caseless:
+        found = _lower_case(document, match.end(), sure=kind == "mark")
+    if found is not None and kind == "by" and not _is_telling(document, *found):
+        return
     score = 0.85 if kind == "title" else 0.8
     for _ in range(8):
         if found is None:
@@ -97,14 +117,31 @@ def _after(
             return
 
 
-def _lower_case(document: Document, position: int) -> tuple[int, int] | None:
+def _is_word_here(document: Document, match: re.Match[str]) -> bool:
+    """Tell whether a title that is also a word is the word here: ``a 95 year old lady. Hepatic steatosis``."""
+    title = match.group().strip(" .\n\t")
+    if title not in _WORDS_TOO:
+        return False
+    return document.caseless or not document.text[match.start()].isupper() or "." in match.group()
+
+
+def _is_telling(document: Document, start: int, end: int) -> bool:
+    """Tell whether words are a name even where little says so: two of them, or one that is no word."""
+    words = document.words_between(start, end)
+    return len(words) > 1 or any(document.lexicon.is_foreign(word.low) for word in words)
+
+
+def _lower_case(document: Document, position: int, *, sure: bool) -> tuple[int, int] | None:
     """Return a name typed in lower case behind a role phrase: ``dw price, she will``, ``dw mutasa-sowerby``."""
     word, lexicon = document.word_at(position), document.lexicon
     if word is None or word.capital or word.low in STOP or word.length < 3:
         return None
     pronoun = _PRONOUN.match(document.low, word.end) and (word.low in ALSO_NAMES or lexicon.is_surname(word.low))
     foreign = lexicon.is_foreign(word.low) and not lexicon.is_eponym(word.low)
-    ends = _LOWER_ENDS.match(document.low, word.end) and lexicon.is_name(word.low, 20_000) and word.low not in ALSO_NAMES
+    named = lexicon.is_name(word.low, 20_000) and word.low not in ALSO_NAMES
+    if sure:
+        named = (word.low in ALSO_NAMES or lexicon.is_name(word.low)) and not lexicon.is_clinical(word.low)
+    ends = _LOWER_ENDS.match(document.low, word.end) and named
     if not (pronoun or foreign or ends):
         return None
     words = document.words

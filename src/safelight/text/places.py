@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _B: Final = r"(?<![^\W_])"
 _E: Final = r"(?![^\W_])"
 #: A word with its hyphens. Bounded, and never followed by a hyphen: else a long run of them is tried in too many ways.
-_W: Final = r"[^\W\d_][\w'\u2019.&\-]{0,40}"
+_W: Final = r"[^\W\d_](?:[\w'\u2019&\-]|\.(?=\w)){0,40}"
 _STREET: Final = alternatives("streets.txt")
 _S: Final = r"(?:[ \t]{1,3}|[ \t]{0,2}\n[ \t]{0,4})"
 _ADDRESS: Final = re.compile(
-    rf"(?<![^\W_])(?<![/.\-])(?<!\d )(?:(?:flat|apartment|apt|unit|room|house|suite)[ ]\w{{1,4}},?{_S}"
+    rf"(?<![^\W_])(?<![/.:\-])(?<!\d )(?:(?:flat|apartment|apt|unit|room|house|suite){_S}\w{{1,4}},?{_S}"
     rf"(?:{_W}[ ](?:house|court|lodge|tower|point),{_S})?)?\d{{1,4}}[ ]?[a-h]?(?:[\-/]\d{{1,4}}[a-h]?)?,?{_S}"
     rf"(?:{_W}{_S}){{0,3}}?{_W}{_S}(?:{_STREET}){_E}(?:[ ](?:north|south|east|west|{_STREET}){_E})?"
 )
@@ -45,12 +45,18 @@ def _name(words: str, limit: int = 4) -> str:
 
 
 _HOSPITAL_LIKE: Final = re.compile(rf"{_B}{_name(_INSTITUTION)}{_E}(?!\s{{1,2}}(?:no|number|num|id)\b)")
+_CALLED_HOSPITAL: Final = re.compile(
+    rf"{_B}(?:{alternatives('institution_starts.txt')})\s(?:the\s|st\.?\s)?(?P<v>{_W}(?:\s{_W})?)"
+)
 _PRACTICE_LIKE: Final = re.compile(rf"{_B}{_name(_PRACTICE)}{_E}")
 _WARD: Final = re.compile(rf"{_B}(?P<name>[^\W\d_][\w'\u2019\-]{{0,40}}(?:\s[^\W\d_][\w'\u2019\-]{{0,40}})?)\sward{_E}")
 _NUMBERED_WARD: Final = re.compile(
     rf"{_B}(?:ward\s(?:[a-z]?\d{{1,3}}[a-z]?|[a-z]\d)|(?:bay|bed|cubicle|side room)\s\d{{1,3}}[a-z]?|ward\s[b-hj-z]){_E}"
 )
-_UNITS: Final = re.compile(rf"{_B}(?:{alternatives('units.txt')}){_E}")
+#: A unit's consultant or team is no place.
+_UNITS: Final = re.compile(
+    rf"{_B}(?:{alternatives('units.txt')}){_E}(?!\s(?:consultants?|registrar|reg|team|nurses?|outreach|sho|spr|doctors?|sister)\b)"
+)
 #: In front of "ward" these words are no ward's name.
 _NO_WARD: Final = read_set("no_wards.txt")
 _CONNECT: Final = read_set("no_places.txt")
@@ -91,8 +97,10 @@ class Places:
                     yield Span(*match.span(), label, "place:listed", score)
         for label, pattern in (("GP_PRACTICE", _PRACTICE_LIKE), ("HOSPITAL", _HOSPITAL_LIKE)):
             for match in pattern.finditer(low):
-                if (start := self._name_start(document, match)) is not None:
+                if (start := self._name_start(document, match, practice=label == "GP_PRACTICE")) is not None:
                     yield Span(start, match.end(), label, "place:institution", 0.87)
+        for match in _CALLED_HOSPITAL.finditer(low):
+            yield from self._begun(document, match)
         for match in _UNITS.finditer(low):
             yield Span(*match.span(), "WARD", "place:unit", 0.7)
         for match in _NUMBERED_WARD.finditer(low):
@@ -111,12 +119,18 @@ class Places:
         for match in _TO_PLACE.finditer(low):
             yield from self._unlisted(document, match)
 
-    def _name_start(self, document: Document, match: re.Match[str]) -> int | None:
+    def _name_start(self, document: Document, match: re.Match[str], *, practice: bool) -> int | None:
         """Return where the capitalised words in front of "Hospital" begin, or None when there are none."""
         words = document.words_between(match.start(), match.end())
         head = None
         for word, behind in zip(reversed(words[:-1]), reversed(words), strict=False):
-            if "\n" in document.text[word.end : behind.start] and behind is not words[-1]:
+            if (
+                "\n" in document.text[word.end : behind.start]
+                and behind is not words[-1]
+                and not document.is_wrapped(word.start)
+            ):
+                break
+            if word.low in {"of", "at"} and practice:
                 break
             connects = word.low in {"of", "and", "the", "in", "st", "&"}
             if word.low in {"of", "and", "in"} or (connects and head is not None and word.low != "the"):
@@ -135,9 +149,26 @@ class Places:
             return head.start - 3
         return head.start if head else None
 
+    @staticmethod
+    def _begun(document: Document, match: re.Match[str]) -> Iterator[Span]:
+        """Yield ``BMI The Priory``, ``Ysbyty Glan Clwyd``: its first word and the capitalised ones behind it."""
+        taken = match.start("v")
+        for word in document.words_between(*match.span("v")):
+            clinical = document.lexicon.is_clinical(word.low) or word.low in STOP | _CONNECT
+            if clinical or not (word.capital or document.caseless) or document.text[taken : word.start].count("\n"):
+                break
+            if document.caseless and document.lexicon.vocabulary.is_common(word.low):
+                break
+            taken = word.end
+        if taken > match.start("v") and (document.caseless or document.text[match.start()].isupper()):
+            yield Span(match.start(), taken, "HOSPITAL", "place:begun", 0.7)
+
     def _ward(self, document: Document, match: re.Match[str]) -> Iterator[Span]:
-        words = document.words_between(*match.span())
-        named = [w for w in words[:-1] if w.length > 1 and w.low not in _NO_WARD | STOP and (w.capital or document.caseless)]
+        named: list[Word] = []
+        for word in reversed(document.words_between(*match.span())[:-1]):
+            if word.length < 2 or word.low in _NO_WARD | STOP or not (word.capital or document.caseless):
+                break
+            named.insert(0, word)
         if named and not document.is_protected(named[0].start, match.end()):
             if document.caseless and all(document.lexicon.vocabulary.is_common(word.low) for word in named):
                 named = named[-1:] if named[-1].low not in _GENERIC else []
@@ -149,7 +180,7 @@ class Places:
         for match in _ADDRESS.finditer(low):
             body = low[slice(*match.span())]
             inner = re.sub(r"^.*\d+\s?[a-h]?,?\s+", "", body, flags=re.DOTALL)
-            if _NO_ADDRESS.search(inner) or not self._capitalised(
+            if _NO_ADDRESS.search(inner.rsplit(maxsplit=1)[0]) or not self._capitalised(
                 document, match.start() + len(body) - len(inner), match.end()
             ):
                 continue
