@@ -18,6 +18,7 @@ from safelight.link import patients as patient_rows
 from safelight.link import requests as request_rows
 from safelight.link.batches import in_batches
 from safelight.link.connection import open_engine, transaction
+from safelight.link.removals import Removals
 from safelight.link.rows import Added
 from safelight.link.summary import summarise
 from safelight.model import Reason, RequestState
@@ -139,6 +140,11 @@ class LinkDatabase:
                 patient_rows.forget(connection, extract[0], mrns)
         return added
 
+    def extract_digests(self, project: str) -> list[str]:
+        """Return the SHA-256 of every delivery of a project that was registered, sorted."""
+        with self._read() as connection:
+            return extracts.digests(connection, project)
+
     def record_set_asides(self, extract_id: int, rows: Iterable[SetAsideRow]) -> None:
         """Write down which rows of an extract could not be used, and why. Safe to repeat."""
         with self._write() as connection:
@@ -196,19 +202,33 @@ class LinkDatabase:
             audit.add(connection, "withdraw", actor, {"project": project, "requests": moved}, now=now)
             return moved
 
+    def removals(self) -> Removals:
+        """Return what has still to be taken back of patients who do not take part any more."""
+        return Removals(self._engine, self._clock)
+
     # -- the state machine
 
-    def claim(self, project: str, states: Sequence[RequestState], *, worker: str, limit: int, lease: timedelta) -> list[int]:
+    def claim(
+        self,
+        project: str,
+        states: Sequence[RequestState],
+        *,
+        worker: str,
+        limit: int,
+        lease: timedelta,
+        only: Sequence[int] | None = None,
+    ) -> list[int]:
         """Lease up to ``limit`` free requests in these states. No two workers get the same one while its lease holds.
 
-        Expired leases are free again; requests put off are not before their time.
+        Expired leases are free again; requests put off are not before their time. ``only``: of these requests.
         """
         with self._write() as connection:
             now = self._clock()
             found = extracts.project_id(connection, project)
             if found is None:
                 return []
-            return moves.claim(connection, found, states, worker=worker, limit=limit, now=now, until=now + lease)
+            until = now + lease
+            return moves.claim(connection, found, states, worker=worker, limit=limit, now=now, until=until, only=only)
 
     def leased(self, project: str, states: Sequence[RequestState]) -> int:
         """Return how many requests in these states some worker holds."""

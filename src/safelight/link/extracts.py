@@ -68,6 +68,13 @@ def project_of(connection: Connection, extract_id: int) -> tuple[int, str]:
     return row.id, row.slug
 
 
+def digests(connection: Connection, slug: str) -> list[str]:
+    """Return the SHA-256 of all extracts of a project, sorted."""
+    table = schema.extract
+    found = select(table.c.sha256).join(schema.project).where(schema.project.c.slug == slug).order_by(table.c.sha256)
+    return list(connection.scalars(found))
+
+
 def record_set_asides(connection: Connection, extract_id: int, rows: Iterable[SetAsideRow]) -> None:
     """Enter rows that were set aside; those known already stay."""
     project_of(connection, extract_id)

@@ -53,6 +53,7 @@ def claim(
     limit: int,
     now: datetime,
     until: datetime,
+    only: Sequence[int] | None = None,
 ) -> list[int]:
     """Lease free requests, in the order of ``states`` and then of their ids; other workers' locked rows are passed by.
 
@@ -69,6 +70,7 @@ def claim(
                 _T.c.project_id == project,
                 _free(now),
                 or_(_T.c.not_before.is_(None), _T.c.not_before <= now),
+                *([] if only is None else [_T.c.id.in_(only)]),
             )
             .order_by(_T.c.id)
             .limit(limit - len(taken))
