@@ -55,6 +55,7 @@ def main(files: int = FILES, seed: int = SEED, workers: int = 1) -> list[dict[st
             "reasons met": len(reasons),
             "longest s (< 1)": max(run.last.get("longest", 0.0) for run in runs),
             "findings (0)": len(findings),
+            "moved into kept text": sum(run.get("moved") for run in runs),
             "peak MB": max(run.last.get("peak", 0) for run in runs),
             "files/s": round(files / (time.monotonic() - began)),
         }
@@ -149,6 +150,7 @@ def _tell(outcome: Outcome) -> None:
         "longest": round(outcome.longest, 3),
         "reasons": {reason.value: count for reason, count in outcome.reasons.items()},
         "findings": [{"number": one.number, "what": one.what, "damage": one.damage} for one in outcome.findings],
+        "moved": len(outcome.moved),
         "peak": peak,
     }
     print(json.dumps(told), flush=True)

@@ -216,3 +216,24 @@ def test_other_shipped_profiles_let_a_ct_through_without_a_canary(
     assert result.outcome == "written", result.reason
     assert verify_file(Path(result.path)) == []
     assert MARK.encode() not in Path(result.path).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("charset", "manufacturer", "stays"),
+    [
+        ("ISO_IR 100", "é" * 64, True),
+        ("ISO_IR 100", "é" * 66, False),
+        ("ISO_IR 192", "é" * 64, True),
+        ("ISO_IR 192", "é" * 66, False),
+        ("ISO_IR 192", "é" * 40 + "\\" + "é" * 40, True),
+    ],
+)
+def test_a_kept_text_has_no_more_characters_than_its_vr_allows_whatever_bytes_they_take(
+    charset: str, manufacturer: str, stays: bool, research: DeidEngine, tmp_path: Path
+) -> None:
+    codec = "utf-8" if charset == "ISO_IR 192" else "latin-1"
+    maker = Maker(random.Random("characters"))
+    data = maker.ct(**put(text(0x00080005, "CS", charset), text(0x00080070, "LO", manufacturer, codec)))
+    (tmp_path / "in").write_bytes(data)
+    result = research.deidentify(tmp_path / "in", tmp_path / "out")
+    assert ("é".encode(codec) * 40 in Path(result.path).read_bytes()) is stays

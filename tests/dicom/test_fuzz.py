@@ -22,6 +22,7 @@ def test_no_damage_ends_hangs_or_fools_a_worker(
         pass
     outcome = fuzzer.outcome
     assert outcome.findings == []
+    assert len(outcome.moved) <= FILES / 1000
     assert outcome.longest < HANG
     assert outcome.files == FILES
     assert outcome.written > FILES / 20

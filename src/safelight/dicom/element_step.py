@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from safelight.dicom.charset import declared, decode
 from safelight.dicom.codes import CODE_VALUE, LONG_VALUE, MEANING, SCHEME, SCHEME_VERSION, Code, clean_code, encode_code
@@ -19,6 +19,7 @@ from safelight.dicom.steps import (
     KEEP_NOTED,
     KEPT,
     KNOWN,
+    LONGEST_CREATOR,
     LONGEST_REMEMBERED,
     NOTED,
     NOTHING,
@@ -28,19 +29,19 @@ from safelight.dicom.steps import (
     REMEMBERED,
     SEQUENCE,
     SLOW,
+    Block,
+    Blocks,
     Head,
     State,
     Step,
     Table,
 )
 from safelight.dicom.values import element
-from safelight.dicom.vr import ALL, CHARSET_TEXT, TEXT
+from safelight.dicom.vr import ALL, CHARSET_TEXT, LIMITS, TEXT
 from safelight.errors import StudyRejected
 from safelight.model import Reason
 
 MAX_DEPTH: Final = 64
-#: A private creator is an LO (PS3.5 section 7.8.1).
-LONGEST_CREATOR: Final = 64
 ITEM: Final = 0xFFFEE000
 ITEM_END: Final = 0xFFFEE00D
 SEQUENCE_END: Final = 0xFFFEE0DD
@@ -52,19 +53,6 @@ _IMPLICIT = struct.Struct("<4sI").unpack_from
 _ITEM_TAG = struct.Struct("<HHI").unpack_from
 _LENGTH = struct.Struct("<I").unpack_from
 _U16 = struct.Struct("<H").unpack_from
-
-
-class Block(NamedTuple):
-    """A private block of one data set: what rules say of its offsets, its creator, and where that has to stand."""
-
-    steps: dict[int, Step]
-    creator: bytes
-    place: int
-    out: list[bytes]
-
-
-#: Blocks by the upper 24 bits of their elements' tags.
-Blocks = dict[int, Block]
 
 
 class ElementStep:
@@ -92,7 +80,8 @@ class ElementStep:
             return False
         if not raw.isascii() or b"\x1b" in raw:
             # Bytes beyond ASCII mean something only under a character set that is declared and known.
-            return step.vr not in CHARSET_TEXT or bool(self._state.charset)
+            charset = self._state.charset
+            return step.vr not in CHARSET_TEXT or (bool(charset) and _fits(decode(raw, charset), step.vr))
         known = step.known
         if known is not None:
             if len(known) >= REMEMBERED:
@@ -397,4 +386,12 @@ class ElementStep:
         out[min(places.values())] += b"".join(elements[tag] for tag in sorted(elements) if tag != LONG_VALUE)
 
 
+def _fits(text: str, vr: bytes) -> bool:
+    """Tell whether every value has no more characters than its VR allows, whatever number of bytes each takes."""
+    values = [text] if vr in _SINGLE else text.split("\\")
+    return all(len(value.rstrip(" \0")) <= LIMITS[vr] for value in values)
+
+
+#: Text in which a backslash separates nothing (PS3.5 section 6.4).
+_SINGLE: Final = frozenset((b"LT", b"ST", b"UT"))
 _SEQUENCE_VRS: Final = frozenset((b"SQ", b"UN", b""))

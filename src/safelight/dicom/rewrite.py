@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from safelight.dicom.element_step import LONGEST_CREATOR, Blocks, ElementStep
+from safelight.dicom.element_step import ElementStep
 from safelight.dicom.program import Program
 from safelight.dicom.skip import MORE, UNDEFINED, skip_undefined
 from safelight.dicom.steps import (
@@ -19,6 +19,7 @@ from safelight.dicom.steps import (
     DROP,
     KEPT,
     KNOWN,
+    LONGEST_CREATOR,
     NOTE,
     NOTHING,
     PIXELS,
@@ -26,6 +27,7 @@ from safelight.dicom.steps import (
     REPLACE,
     SEQUENCE,
     SLOW,
+    Blocks,
     Head,
     State,
     Step,

@@ -22,6 +22,8 @@ HEADERS: Final = 8192
 REMEMBERED: Final = 4096
 LONGEST_REMEMBERED: Final = 256
 PIXEL_REPRESENTATION: Final = 0x00280103
+#: A private creator is an LO (PS3.5 section 7.8.1).
+LONGEST_CREATOR: Final = 64
 
 _TAG = struct.Struct("<HH").unpack_from
 
@@ -79,6 +81,19 @@ class Step(NamedTuple):
     limit: int
     known: set[bytes] | None
     detail: Detail
+
+
+class Block(NamedTuple):
+    """A private block of one data set: what rules say of its offsets, its creator, and where that has to stand."""
+
+    steps: dict[int, Step]
+    creator: bytes
+    place: int
+    out: list[bytes]
+
+
+#: Blocks by the upper 24 bits of their elements' tags.
+Blocks = dict[int, Block]
 
 
 #: The step of an element that no rule names: it goes.
