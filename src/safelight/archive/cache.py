@@ -219,6 +219,16 @@ class RawCache:
             )
         return gone
 
+    def remove(self, study_uids: Iterable[str]) -> int:
+        """Remove studies, but those that a request of any project needs. Returns how many were there and are gone."""
+        pins, gone = self._database.cache_pins(), 0
+        for study_uid in sorted(set(study_uids) - pins):
+            with self.lock(study_uid):
+                gone += self._database.cache_get(study_uid) is not None or self.study_folder(study_uid).is_dir()
+                self._database.cache_drop(study_uid)
+                shutil.rmtree(self.study_folder(study_uid), ignore_errors=True)
+        return gone
+
     def _drop(self, study_uid: str) -> bool:
         """Remove one study: the index entry first, so that it never names a file that is gone. False: someone holds it."""
         try:

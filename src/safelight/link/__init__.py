@@ -1,6 +1,7 @@
 """The link database: identifiers and their pseudonyms, the state of every request, and who asked for what."""
 
 from safelight.link.database import LinkDatabase
+from safelight.link.removals import Removal
 from safelight.link.rows import (
     Added,
     ArchiveHealth,
@@ -22,6 +23,7 @@ __all__ = [
     "CachedStudy",
     "LinkDatabase",
     "ReleaseRow",
+    "Removal",
     "Request",
     "SetAsideRow",
     "StageCounts",

@@ -303,6 +303,15 @@ release_request: Final = Table(
     Index(None, "request_id"),
 )
 
+#: Opt-outs (moves to opted_out) after which everything was taken back, but for the destinations named.
+removal: Final = Table(
+    "removal",
+    metadata,
+    Column("transition_id", _Id, ForeignKey("transition.id"), primary_key=True, autoincrement=False),
+    _text("left_at"),
+    _time("removed_at"),
+)
+
 #: Append-only: a trigger refuses changes, and each row's hash covers the row before it.
 audit_event: Final = Table(
     "audit_event",

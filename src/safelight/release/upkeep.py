@@ -45,7 +45,7 @@ def maintain(lake: Lake, project: str, table: str, *, keep_hours: int = KEEP_HOU
     return Upkeep(told["numFilesRemoved"], told["numFilesAdded"], len(gone))
 
 
-def remove_person(lake: Lake, project: str, table: str, person_id: str) -> int:
+def remove_person(lake: Lake, project: str, table: str, person_id: str, *, column: str = "person_id") -> int:
     """Delete a person's rows from a table, from its files and from its log; returns how many there were.
 
     Earlier versions of the table are gone afterwards, and a query that reads one fails: do it in a quiet hour. Again,
@@ -54,8 +54,9 @@ def remove_person(lake: Lake, project: str, table: str, person_id: str) -> int:
     Args:
         lake: the lake.
         project: slug.
-        table: a table with a column ``person_id``.
-        person_id: the person's pseudonym in this project.
+        table: a table with that column.
+        person_id: the person's pseudonym in this project, or another one that only this person's rows have.
+        column: where it stands.
 
     Raises:
         IntegrityError: no such table, or not a pseudonym. And what writing to the lake may raise.
@@ -64,7 +65,7 @@ def remove_person(lake: Lake, project: str, table: str, person_id: str) -> int:
         raise IntegrityError("A person's rows are removed by pseudonym, and this is not one.")
     delta = _existing(lake, project, table)
     with lake_faults(table):
-        count = int(delta.delete(f"person_id = '{person_id}'", writer_properties=SNAPPY)["num_deleted_rows"])
+        count = int(delta.delete(f"{column} = '{person_id}'", writer_properties=SNAPPY)["num_deleted_rows"])
         delta.update_incremental()
         delta.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True)
         # The log still holds the pseudonym: in the statistics of old files, and in the deletion's own predicate.
