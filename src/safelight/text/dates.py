@@ -25,7 +25,7 @@ _WEEKDAY: Final = (
     r"\.?,?\s{1,2}(?:the\s+)?)?"
 )
 _ORDINAL: Final = r"(?P<ordinal>st|nd|rd|th)?"
-_SEP: Final = r"(?P<sep>\s?[./\-\u2010-\u2015]\s?)"
+_SEP: Final = r"\s?(?P<sep>[./\-\u2010-\u2015])\s?"
 _PATTERNS: Final = tuple(
     re.compile(pattern)
     for pattern in (
@@ -33,7 +33,7 @@ _PATTERNS: Final = tuple(
         rf"(?<![\d.]){_YEAR4}(?P<sep>[./\-])(?P<mm>0?[1-9]|1[0-2])(?P=sep)(?P<day>3[01]|[12]\d|0?[1-9])(?!\d|[./\-]\d)"
         r"(?:t[012]\d:[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?(?:z|[+\-]\d\d:?\d\d)?)?",
         # 12/3/24, 12.03.2024, 12-03-24
-        rf"{_WEEKDAY}{_DAY}{_SEP}(?P<mm>1[0-2]|0?[1-9])(?P=sep)(?P<year>(?:19|20)\d\d|\d\d)(?!\d|[./\-]\d|\s?(?:mm|cm)\b)",
+        rf"{_WEEKDAY}{_DAY}{_SEP}(?P<mm>1[0-2]|0?[1-9])\s?(?P=sep)\s?(?P<year>(?:19|20)\d\d|\d\d)(?!\d|[./\-]\d|\s?(?:mm|cm)\b)",
         # 20240312, and with a time: 20240312143000
         r"(?<![\d.\-/])(?P<year>(?:19|20)\d\d)(?P<mm>0[1-9]|1[0-2])(?P<day>3[01]|[12]\d|0[1-9])(?:[012]\d[0-5]\d(?:[0-5]\d)?)?(?![\d\-/]|\.\d)",
         # 12 March 2024, 12th of March, 2024, 12-Mar-24, 12MAR2024, Tuesday 12 March

@@ -91,7 +91,7 @@ _PATTERNS: Final = tuple(
         (
             "OTHER_ID",
             "plate",
-            rf"{_B}(?:reg(?:istration)?|vehicle|car|plate|driving|van|vrm)\b[^\n]{{0,24}}?(?P<v>{_B}[a-z]{{2}}\d{{2}}\s?[a-z]{{3}}{_E})",
+            rf"{_B}(?:reg(?:istration)?|vehicle|car|plate|driving|van|vrm)\b[^\n]{{0,24}}?\s?(?P<v>{_B}[a-z]{{2}}\d{{2}}\s?[a-z]{{3}}{_E})",
         ),
     )
 )

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from safelight.text.vocabulary import Vocabulary
 
 #: What a patient does or has done to them: in front of it, a capitalised everyday word is the patient's name.
-_PATIENT_VERB: Final = re.compile(rf"[ \t]{{1,3}}(?:{alternatives('patient_verbs.txt')})(?![^\W_])")
+_PATIENT_VERB: Final = re.compile(rf"(?:[ \t]{{1,3}}|\n)(?:{alternatives('patient_verbs.txt')})(?![^\W_])")
 _SHORT_FORMS: Final = {
     name: forms_.split() for name, _, forms_ in (line.partition(": ") for line in read_lines("short_forms.txt"))
 }
 #: Of these, what only a person does: enough behind an everyday given name where capitals say nothing.
 DECIDES: Final = re.compile(
-    r"[ \t]{1,3}(?:prefers?|settled|attended|complain(?:s|ed)|denie[sd]"
+    r"(?:[ \t]{1,3}|\n)(?:prefers?|settled|attended|complain(?:s|ed)|denie[sd]"
     r"|declined|refused|tolerated|consented|lives|rang)(?![^\W_])"
 )
 

@@ -41,7 +41,8 @@ _TYPED_BY: Final = re.compile(
     r"(?<![^\W_])(?:typed|dictated|transcribed|typist|secretary)(?:\s+by)?\s?:\s?(?P<a>[a-z]{2,3})(?:/(?P<b>[a-z]{2,3}))?(?![^\W_])"
 )
 _BY_INITIALS: Final = re.compile(
-    rf"(?<![^\W_])(?:{alternatives('done_by.txt')})\s+(?:by|with|to)[:\s]\s?(?P<i>[a-z]{{2,3}})(?![^\W_])"
+    rf"(?<![^\W_])(?:{alternatives('done_by.txt')})\s+(?:by|with|to)[:\s]\s?(?!(?:{alternatives('honorifics.txt')})\b)"
+    r"(?P<i>[a-z]{2,3})(?![^\W_])"
     r"(?!\s?(?:team|consultant|registrar|protocol|sho|spr))"
 )
 #: Who signed with initials only: ``KM/fp`` alone on a line, ``amended 12/3/24 14:05 KM``.
@@ -69,7 +70,8 @@ def find_laid_out(document: Document) -> Iterator[Span]:
     for match in _HEADED.finditer(document.text):
         words = document.words_between(*match.span("v"))
         if any(document.lexicon.is_clinical(word.low) for word in words[:2]) or not any(
-            document.lexicon.is_foreign(word.low) or document.lexicon.is_given(word.low) for word in words
+            word.length > 2 and (document.lexicon.is_foreign(word.low) or document.lexicon.is_given(word.low))
+            for word in words[:2]
         ):
             continue
         yield Span(*match.span("v"), "PATIENT_NAME", "layout:headed", 0.75)

@@ -74,8 +74,8 @@ def read_set(name: str) -> frozenset[str]:
 
 
 def alternatives(name: str) -> str:
-    """Return a packaged list of regular expressions as one, without its brackets."""
-    return "|".join(read_lines(name))
+    """Return a packaged list of regular expressions as one, without its brackets. Their blanks match line ends too."""
+    return "|".join(line.replace(" ", r"\s") for line in read_lines(name))
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ class Lexicon:
 
     @cached_property
     def _phrases(self) -> re.Pattern[str]:
-        lines = "|".join(f"(?:{line})" for line in self.phrase_lines) or "(?!)"
+        lines = "|".join("(?:" + re.sub(r"(?<!\[) (?!\?|-\])", r"\\s", line) + ")" for line in self.phrase_lines) or "(?!)"
         return re.compile(rf"(?<![^\W_])(?:{lines})(?![^\W_])")
 
     @cached_property
     def head(self) -> re.Pattern[str]:
         """What follows an eponym and makes a clinical term of it: ``'s popliteal cyst``, `` type II fracture``."""
         heads = "|".join(self.heads) or "(?!)"
-        number = r"(?:type|grade|stage|class|group|zone) (?:[ivx]+[a-f]?|\d[a-d]?|[a-e])(?![^\W_])"
+        number = r"(?:type|grade|stage|class|group|zone)\s(?:[ivx]+[a-f]?|\d[a-d]?|[a-e])(?![^\W_])"
         epithet = r"(?:(?:[\s\-]+(?:and|or))?[\s\-]+[a-z\-]+){0,2}?"
         return re.compile(
             rf"(?:'s|s'|')?(?:(?<=')s?{epithet}|(?<='s){epithet}|[\s\-]+(?:{number}|[a-e]|[ivx]+[a-f]?))?[\s\-]+(?:{heads})(?![^\W_])"

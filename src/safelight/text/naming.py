@@ -19,7 +19,7 @@ CREDENTIALS: Final = read_set("credentials.txt")
 _PARTICLES: Final = read_set("particles.txt")
 #: What stands behind a name that is complete.
 NAME_ENDS: Final = re.compile(
-    r"\s?(?:[,;:)\](]|\n|$|bleep|ext|gmc|frc|mrc|mbb|mbch|on\s\d|at\s\d|\+?\(?\d{4}|\d{1,2}[/.\-]|\.\s*(?:\n|$|[A-Z\d]))"
+    r"\s?(?:[,;:)\](]|\n|$|bleep|ext|gmc|frc|mrc|mbb|mbch|on\s\d|at\s\d|\+?\(?\d{4}|\d{1,2}(?:[/.\-]|\s?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))|\.\s*(?:\n|$|[A-Z\d]))"
     r"|\s(?:and|who|she|he)\s",
     re.IGNORECASE,
 )
@@ -125,14 +125,19 @@ class NameReader:
             if low in _COUNTED and _NUMBER_BEHIND.match(document.text, word.end):
                 return False
             if document.caseless:
-                return ends or (lexicon.is_given(low) and (self._surname_follows(word) or self._goes_on(word)))
+                return (
+                    trust is Trust.TITLE
+                    or ends
+                    or (lexicon.is_given(low) and (self._surname_follows(word) or self._goes_on(word)))
+                )
             return word.capital
         clinical = lexicon.is_clinical(low)
         named = not clinical and (lexicon.is_foreign(low) or lexicon.is_name(low, _RARE))
         if document.caseless:
             given = lexicon.is_given(low) and (self._surname_follows(word) or self._goes_on(word))
             borne = trust >= Trust.SURE and (ends or self._goes_on(word)) and lexicon.is_surname(low)
-            return named or given or borne or (trust is Trust.TITLE and ends and not word.length < 3)
+            behind = trust >= Trust.SURE and not clinical and self._named_behind(word)
+            return named or given or borne or behind or (trust is Trust.TITLE and ends and not word.length < 3)
         if not word.capital:
             return trust is Trust.LIKELY and not clinical and not lexicon.is_eponym(low) and lexicon.is_foreign(low)
         if trust is Trust.TITLE and not word.upper:
@@ -190,7 +195,8 @@ class NameReader:
         if word.index + 1 >= len(words):
             return False
         following = words[word.index + 1]
-        beside = following.start - word.end == 1 and following.capital and not following.upper
+        capital = following.capital and not following.upper
+        beside = following.start - word.end == 1 and (capital or self._document.caseless)
         return beside and self._lexicon.is_foreign(following.low) and not self._lexicon.is_eponym(following.low)
 
     def _goes_on(self, word: Word) -> bool:

@@ -60,7 +60,7 @@ _TRIGGERS: Final = tuple(
             "CLINICIAN_NAME",
             "label",
             Trust.SURE,
-            rf"{_B}(?:{alternatives('staff_labels.txt')})(?:\s?\((?:s|gp|cons)\))?\s?[:\-|=][ \t]{{0,4}}",
+            rf"{_B}(?:{alternatives('staff_labels.txt')})(?:\s?\((?:s|gp|cons)\))?\s?[:\-|=][ \t]{{0,4}}(?:\n(?=\w))?",
         ),
         ("CLINICIAN_NAME", "addendum", Trust.SURE, rf"{_B}addendum\s?(?:by\s)?\(?"),
         ("PATIENT_NAME", "label", Trust.SURE, rf"{_B}(?:{alternatives('patient_labels.txt')})\s?[:|=][ \t]{{0,4}}"),
@@ -96,6 +96,8 @@ def _after(
     if kind == "title" and match.group().strip(" .\n") in _PATIENT_TITLES:
         label = "PATIENT_NAME"
     if kind == "title" and _is_word_here(document, match):
+        return
+    if kind == "label" and match.group().endswith("\n") and not document.is_wrapped(match.start()):
         return
     found = reader.read(match.end(), trust)
     if found is None and kind in {"role", "mark"} and not document.caseless:

@@ -55,7 +55,7 @@ _NUMBERED_WARD: Final = re.compile(
 )
 #: A unit's consultant or team is no place.
 _UNITS: Final = re.compile(
-    rf"{_B}(?:{alternatives('units.txt')}){_E}(?!\s(?:consultants?|registrar|reg|team|nurses?|outreach|sho|spr|doctors?|sister)\b)"
+    rf"{_B}(?:{alternatives('units.txt')}){_E}(?![ ](?:consultants?|registrar|reg|team|nurses?|outreach|sho|spr|doctors?|sister)\b)"
 )
 #: In front of "ward" these words are no ward's name.
 _NO_WARD: Final = read_set("no_wards.txt")
@@ -130,7 +130,7 @@ class Places:
                 and not document.is_wrapped(word.start)
             ):
                 break
-            if word.low in {"of", "at"} and practice:
+            if (word.low in {"of", "at"} and practice) or _ROLE.fullmatch(word.low):
                 break
             connects = word.low in {"of", "and", "the", "in", "st", "&"}
             if word.low in {"of", "and", "in"} or (connects and head is not None and word.low != "the"):
@@ -237,6 +237,10 @@ class Places:
             yield Span(taken[0].start, taken[-1].end, "HOSPITAL", "place:behind", 0.68)
 
 
+#: Ends, to the left, the name of a place that somebody of that role works at.
+_ROLE: Final = re.compile(
+    r"consultant|registrar|practitioner|physician|surgeon|fellow|specialist|doctor|.+(?:ologist|ographer|etist)"
+)
 _GENERIC: Final = read_set("generic_places.txt")
 
 

@@ -88,5 +88,6 @@ def _is_initial(document: Document, surname: Word, other: Word) -> bool:
     if document.is_protected(surname.start, surname.end):
         return False
     if other.start < surname.start:
-        return True
+        # "D/W Ward" is a discussion.
+        return document.text[other.start - 1 : other.start] != "/"
     return other.start - surname.end == 1 and not re.match(r"\.[^\W\d_]", document.text[other.end : other.end + 2])

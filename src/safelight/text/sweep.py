@@ -98,7 +98,7 @@ def find_pairs(document: Document) -> Iterator[Span]:
         ):
             continue
         foreign = [lexicon.is_foreign(one.low), lexicon.is_foreign(two.low)]
-        if gap == "\n" and not all(foreign):
+        if gap == "\n" and not (all(foreign) and document.is_wrapped(one.start)):
             continue
         given, surname = lexicon.is_given(one.low), lexicon.is_surname(two.low, 12_000)
         if given and surname and (any(foreign) or not _heading(document, one, two)):
@@ -154,6 +154,7 @@ def _continued(document: Document, spans: list[Span], covered: set[int]) -> Iter
                 continue
             if (
                 other.low in STOP
+                or (gap == "\n" and not document.is_wrapped(min(edge.start, other.start)))
                 or document.is_protected(other.start, other.end)
                 or lexicon.is_clinical(other.low)
                 or other.upper != edge.upper
