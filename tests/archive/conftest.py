@@ -14,6 +14,7 @@ import pytest
 
 from safelight.archive import Archive, RawCache, StorageReceiver, Unlimited, locate_and_retrieve
 from safelight.archive.settings import ArchiveUse
+from safelight.archive.web import WebService
 from safelight.link import LinkDatabase, Request, StageCounts
 from safelight.model import DicomPeer, RequestState, StudyRequest
 from safelight.pseudonym import ProjectKey, Pseudonymizer
@@ -68,9 +69,23 @@ def start_receiver(receiver_peer: Peer, cache: RawCache) -> Iterator[Callable[..
         receiver.__exit__(None, None, None)
 
 
-def an_archive(peer: DicomPeer, name: str = "main", *, calling: str = "SAFELIGHT", **use: Any) -> Archive:
+class Reached:
+    """A real archive and how it is asked; else as the archive itself."""
+
+    def __init__(self, archive: Any, retrieve: str) -> None:
+        self.archive = archive
+        self.retrieve = retrieve
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.archive, name)
+
+
+def an_archive(peer: Any, name: str = "main", *, calling: str = "SAFELIGHT", **use: Any) -> Archive:
     """An archive without a budget, that retries at once and does not wait for stragglers longer than need be."""
-    settings = {"settle_seconds": 0.3, "timeout_seconds": 10, "attempts": 3, **use}
+    retrieve = getattr(peer, "retrieve", "c-move")
+    settings = {"settle_seconds": 0.3, "timeout_seconds": 10, "attempts": 3, "retrieve": retrieve, **use}
+    if settings["retrieve"] == "dicomweb" and not isinstance(peer, WebService):
+        peer = WebService(peer.dicomweb_url, auth=(peer.username, peer.password))
     return Archive(
         name,
         peer,
@@ -142,6 +157,13 @@ class Stage:
 @pytest.fixture
 def stage(database: LinkDatabase, cache: RawCache, clock: Clock) -> Stage:
     return Stage(database, cache, clock)
+
+
+@pytest.fixture(params=["orthanc c-move", "orthanc c-get", "orthanc dicomweb", "dcmqrscp c-move", "dcmqrscp c-get"])
+def real_archive(request: pytest.FixtureRequest) -> Reached:
+    """Each make of archive, empty, asked in each way that it offers."""
+    make, retrieve = request.param.split()
+    return Reached(request.getfixturevalue(make), retrieve)
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ from tests.services.process import free_port
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+GET = "1.2.840.10008.5.1.4.1.2.2.3"
 VERIFICATION = "1.2.840.10008.1.1"
 _LEVEL_KEYS = {
     "STUDY": ("StudyInstanceUID", "PatientID", "AccessionNumber", "StudyDate"),
@@ -34,33 +35,43 @@ class HostileArchive:
 
     Args:
         studies: what it holds.
-        destination: where it sends, whatever it is asked.
+        destination: where it sends on a C-MOVE, whatever it is asked.
+        retrieve: how ``an_archive`` asks it.
     """
 
-    def __init__(self, studies: Sequence[Study], destination: Any) -> None:
+    def __init__(self, studies: Sequence[Study], destination: Any, retrieve: str = "c-move") -> None:
+        self.retrieve = retrieve
         self.ae_title = "HOSTILE"
         self.host = "127.0.0.1"
         self.port = free_port()
         self.destination = destination
         self.instances = [dcmread(BytesIO(file)) for study in studies for file in study.files()]
-        #: How a C-MOVE sends its instances: association and data sets.
+        #: How a C-MOVE or C-GET sends its instances: association and data sets.
         self.send: Callable[[Any, list[Dataset]], None] = send_all
         #: Called before each C-FIND; returns a status to fail with, or None.
         self.on_find: Callable[[], int | None] = lambda: None
-        #: Called before each C-MOVE; returns a status to fail with, or None.
+        #: Called before each C-MOVE or C-GET; returns a status to fail with, or None.
         self.on_move: Callable[[], int | None] = lambda: None
         #: Associations that are turned away as passing before one is taken.
         self.refusals = 0
+        #: What it was asked; a C-GET counts as a move.
         self.operations: Counter[str] = Counter()
         self.moved: list[list[str]] = []
         self.identifiers: list[Dataset] = []
         self.answer_all = False
+        #: What it answers, by level.
+        self.answered = dict(_LEVEL_KEYS)
+        #: So many answers, and not one more.
+        self.cap = 1_000_000
+        #: What it says for Number of Study Related Instances; None: nothing.
+        self.count: int | None = None
 
     def start(self) -> HostileArchive:
         self._ae = AE(self.ae_title)
         self._ae.require_called_aet = True
-        for sop_class in (VERIFICATION, FIND, MOVE):
+        for sop_class in (VERIFICATION, FIND, MOVE, GET):
             self._ae.add_supported_context(sop_class)
+        self._ae.add_supported_context(CT, ExplicitVRLittleEndian, scu_role=True, scp_role=True)
         self._server = self._ae.start_server(
             (self.host, self.port),
             block=False,
@@ -69,6 +80,7 @@ class HostileArchive:
                 (evt.EVT_C_ECHO, self._echo),
                 (evt.EVT_C_FIND, self._find),
                 (evt.EVT_C_MOVE, self._move),
+                (evt.EVT_C_GET, self._get),
                 (evt.EVT_CONN_CLOSE, lambda event: library.close_socket(event.assoc)),
             ],
         )
@@ -103,10 +115,12 @@ class HostileArchive:
         for instance in self._matching(event.identifier):
             answer = Dataset()
             answer.QueryRetrieveLevel = level
-            for keyword in _LEVEL_KEYS[level]:
+            for keyword in self.answered[level]:
                 setattr(answer, keyword, instance.get(keyword, ""))
-            key = tuple(str(answer[keyword].value) for keyword in _LEVEL_KEYS[level])
-            if key not in seen:
+            if level == "STUDY" and self.count is not None:
+                answer.NumberOfStudyRelatedInstances = self.count
+            key = tuple(str(answer[keyword].value) for keyword in self.answered[level])
+            if key not in seen and len(seen) < self.cap:
                 seen.add(key)
                 yield 0xFF00, answer
 
@@ -117,8 +131,10 @@ class HostileArchive:
             if identifier.get(keyword) and not self.answer_all
         }
 
+        first, _, last = str(identifier.get("StudyDate") or "").partition("-")
+
         def matches(instance: Dataset) -> bool:
-            return all(
+            return (not last or first <= instance.StudyDate <= last) and all(
                 str(instance.get(keyword)) in ([str(value)] if isinstance(value, str) else [str(one) for one in value])
                 for keyword, value in keys.items()
             )
@@ -141,11 +157,23 @@ class HostileArchive:
                 association.release()
             library.close_socket(association)
 
-    def _move(self, event: evt.Event) -> Iterator[Any]:
+    def _asked(self, event: evt.Event) -> tuple[list[Dataset], int | None]:
         self.operations["move"] += 1
         matching = self._matching(event.identifier)
         self.moved.append([instance.SOPInstanceUID for instance in matching])
-        status = self.on_move()
+        return matching, self.on_move()
+
+    def _get(self, event: evt.Event) -> Iterator[Any]:
+        matching, status = self._asked(event)
+        if status is None:
+            self.send(event.assoc, matching)
+            yield 0
+        else:
+            yield 1
+            yield status, None
+
+    def _move(self, event: evt.Event) -> Iterator[Any]:
+        matching, status = self._asked(event)
         if status is None:
             self.send_apart(matching, self.send)
         yield self.destination.host, self.destination.port, {"contexts": _verification()}
@@ -225,5 +253,7 @@ def _request(association: Any, instance: Dataset, raw: bytes) -> tuple[C_STORE, 
     request.AffectedSOPInstanceUID = instance.SOPInstanceUID
     request.Priority = 2
     request.DataSet = BytesIO(raw)
-    context = next(one for one in association.accepted_contexts if one.abstract_syntax == instance.SOPClassUID)
+    of_class = [one for one in association.accepted_contexts if one.abstract_syntax == instance.SOPClassUID]
+    native = [one for one in of_class if one.transfer_syntax[0] == ExplicitVRLittleEndian]
+    context = (native or of_class)[0]
     return request, context.context_id

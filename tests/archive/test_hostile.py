@@ -23,9 +23,9 @@ from tests.services.orthanc import Peer
 STUDY, OTHER = Study(1), Study(2, series=(2,), patient=2)
 
 
-@pytest.fixture
-def hostile(receiver_peer: Peer) -> Iterator[HostileArchive]:
-    archive = HostileArchive([STUDY, OTHER], receiver_peer).start()
+@pytest.fixture(params=["c-move", "c-get"])
+def hostile(request: pytest.FixtureRequest, receiver_peer: Peer) -> Iterator[HostileArchive]:
+    archive = HostileArchive([STUDY, OTHER], receiver_peer, request.param).start()
     yield archive
     archive.stop()
 
@@ -113,6 +113,23 @@ def test_what_stays_missing_is_kept_for_the_next_run(
     check(stage.cache, STUDY)
 
 
+def test_a_list_that_is_shorter_than_its_own_count(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    """It says that it has six, and names five: nobody would miss the sixth."""
+    hostile.count = 6
+    stage.enter(a_request(STUDY))
+    stage.run(receiver, an_archive(hostile))
+    request = stage.only()
+    assert (request.state, request.reason) == (RequestState.FAILED, Reason.INCOMPLETE)
+    assert (request.announced, request.received) == (6, 5)
+    assert hostile.operations["move"] == 0
+    check(stage.cache)
+
+    # One of its makes counts what can't be retrieved.
+    stage.database.requeue("chest-xr")
+    assert dict(stage.run(receiver, an_archive(hostile, counts_are_right=False)).moved) == {"retrieved": 1}
+    check(stage.cache, STUDY)
+
+
 def test_each_instance_twice(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
     hostile.send = ways.send_twice
     stage.enter(a_request(STUDY), a_request(OTHER))
@@ -129,7 +146,8 @@ def test_another_patients_study(hostile: HostileArchive, receiver: StorageReceiv
     stage.enter(a_request(STUDY))
     stage.run(receiver, an_archive(hostile, attempts=2, settle_seconds=0.1))
     assert (stage.only().state, stage.only().reason) == (RequestState.FAILED, Reason.INCOMPLETE)
-    assert receiver.refusals["instance, status 0124"] == 2 * len(OTHER.sop_uids)
+    if hostile.retrieve == "c-move":
+        assert receiver.refusals["instance, status 0124"] == 2 * len(OTHER.sop_uids)
     check(stage.cache)
 
 
@@ -169,6 +187,7 @@ def test_dropped_in_the_middle_of_an_instance(hostile: HostileArchive, receiver:
     assert [uid for move in hostile.moved[1:] for uid in move] == [STUDY.sop_uids[-1]]
 
 
+@pytest.mark.parametrize("hostile", ["c-move"], indirect=True)
 def test_instances_after_the_final_answer(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
     """The archive answers success at once, and sends afterwards, on an association of its own."""
     late: list[threading.Thread] = []

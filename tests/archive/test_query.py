@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,16 @@ STUDY = Study(1)
 OTHER = Study(2, series=(1,), patient=2)
 
 
-@pytest.fixture(params=["orthanc", "dcmqrscp"])
-def real_archive(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """Each make of archive, holding two studies."""
-    archive = request.getfixturevalue(request.param)
+@pytest.fixture
+def real_archive(real_archive: Any, tmp_path: Path) -> Any:
+    """Each make of archive in each way, holding two studies."""
     files = []
     for index, content in enumerate([*STUDY.files(), *OTHER.files()]):
         path = tmp_path / f"{index}.dcm"
         path.write_bytes(content)
         files.append(path)
-    archive.upload(files)
-    return archive
+    real_archive.upload(files)
+    return real_archive
 
 
 @pytest.fixture
@@ -99,6 +98,10 @@ def test_patient_root(orthanc: Orthanc) -> None:
     assert len(archive.find_instances(STUDY.uid, patient_id=STUDY.mrn)) == len(STUDY.sop_uids)
 
 
+DIMSE = pytest.mark.parametrize("real_archive", ["orthanc c-move", "dcmqrscp c-move"], indirect=True)
+
+
+@DIMSE
 def test_a_wrong_ae_title_of_the_archive_is_a_matter_of_settings(real_archive: Any) -> None:
     wrong = Peer("NOT-ITS-NAME", real_archive.port)
     with pytest.raises(ArchiveMisconfigured) as caught:
@@ -107,6 +110,7 @@ def test_a_wrong_ae_title_of_the_archive_is_a_matter_of_settings(real_archive: A
     assert "CANARY" not in str(caught.value)
 
 
+@DIMSE
 def test_an_archive_that_does_not_know_us_is_a_matter_of_settings(real_archive: Any) -> None:
     with pytest.raises(ArchiveMisconfigured) as caught:
         an_archive(real_archive, calling="STRANGER").find_study(a_request(STUDY))
@@ -195,3 +199,53 @@ def test_dates_in_answers(text: str, expected: date | None) -> None:
     answer = Dataset()
     answer.add(DataElement(ids.STUDY_DATE, "DA", text, validation_mode=config.IGNORE))
     assert ids.DatasetAnswer(answer, "").date(ids.STUDY_DATE) == expected
+
+
+# -- an archive that gives only so many answers
+
+
+@pytest.fixture
+def capped(receiver_peer: Peer) -> Iterator[HostileArchive]:
+    """20 studies of one accession number, over three years; ten answers to a query at most."""
+    days = [date(2021, 1, 1) + timedelta(days=55 * number) for number in range(20)]
+    shared = {"AccessionNumber": "CANARYSHARED"}
+    studies = [Study(400 + number, series=(1,), when=day, overrides=shared) for number, day in enumerate(days)]
+    archive = HostileArchive(studies, receiver_peer)
+    archive.cap = 10
+    archive.start()
+    yield archive
+    archive.stop()
+
+
+def test_a_search_is_split_by_date_until_no_answer_is_cut(capped: HostileArchive) -> None:
+    request = a_request(Study(400), study_uid="", accession_number="CANARYSHARED")
+    assert len(an_archive(capped).find_study(request)) == 10
+    capped.identifiers.clear()
+    found = an_archive(capped, result_cap=10).find_study(request)
+    assert len({one.study_uid for one in found}) == len(found) == 20
+    assert all(one.AccessionNumber == "CANARYSHARED" for one in capped.identifiers)
+    assert len(capped.identifiers) < 40
+
+    capped.identifiers.clear()
+    assert len(an_archive(capped, result_cap=10).find_study(a_request(Study(400)))) == 1
+    assert len(capped.identifiers) == 1
+
+
+def test_more_on_one_day_than_an_archive_tells_is_ambiguous(capped: HostileArchive) -> None:
+    for instance in capped.instances:
+        instance.StudyDate = "20240229"
+    with pytest.raises(StudyRejected) as caught:
+        an_archive(capped, result_cap=10).find_study(a_request(Study(400), study_uid="", accession_number="CANARYSHARED"))
+    assert caught.value.reason is Reason.AMBIGUOUS_STUDY
+
+
+@pytest.mark.parametrize("by_series", [True, False])
+def test_a_list_of_instances_that_may_be_cut_is_not_believed(hostile: HostileArchive, by_series: bool) -> None:
+    hostile.cap = 4
+    archive = an_archive(hostile, result_cap=4, image_query_needs_series=by_series)
+    assert len(archive.find_instances(STUDY.uid)) == len(STUDY.sop_uids) == 5
+    hostile.cap = 2
+    archive = an_archive(hostile, result_cap=2, image_query_needs_series=by_series)
+    with pytest.raises(StudyRejected) as caught:
+        archive.find_instances(STUDY.uid)
+    assert caught.value.reason is Reason.INCOMPLETE

@@ -24,12 +24,6 @@ Start = Callable[..., StorageReceiver]
 STUDY = Study(1)
 
 
-@pytest.fixture(params=["orthanc", "dcmqrscp"])
-def real_archive(request: pytest.FixtureRequest) -> Any:
-    """Each make of archive, empty."""
-    return request.getfixturevalue(request.param)
-
-
 def upload(archive: Any, folder: Path, *studies: Study) -> None:
     files = []
     for study in studies:

@@ -89,7 +89,7 @@ class Reception:
         return self._arriving is not None
 
     def close(self) -> None:
-        """Remove what arrived in part; for when the association is over."""
+        """Remove what arrived in part; the association is over."""
         arriving, self._arriving = self._arriving, None
         if arriving is not None:
             arriving.part.discard()
@@ -124,8 +124,11 @@ class Reception:
                 self._dul._idle_timer.restart()
                 if self._arriving is None and not self._more():
                     return
+            # Whatever else comes in the middle of an instance ends it.
+            self.close()
             self._pass_on()
         except OSError:
+            self.close()
             self._dul.event_queue.put("Evt17")
         finally:
             if pause is not None:

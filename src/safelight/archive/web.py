@@ -79,6 +79,12 @@ class WebSession:
         self._before_request = before_request
         self._timeout = timeout
         self._retrieval_timeout = retrieval_timeout
+        for file in (service.ca, *(service.certificate or ())):
+            if file is not None and not file.is_file():
+                raise ArchiveMisconfigured(
+                    f"A certificate file of archive '{name}' is not there.",
+                    remedy="Check ca_file, cert_file and key_file in its block.",
+                )
         self._session = requests.Session()
         # Variables of the environment would override the authority, and send a password from a file.
         self._session.trust_env = False

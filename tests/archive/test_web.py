@@ -1,0 +1,202 @@
+"""DICOMweb archives: what a request shows after each thing that one can do wrong, and how we get in."""
+
+from __future__ import annotations
+
+import itertools
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safelight.archive.intake import Intake
+from safelight.archive.web import WebService
+from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable
+from safelight.model import Reason, RequestState
+from tests.archive import hostile_web as ways
+from tests.archive.conftest import Stage, a_request, an_archive
+from tests.archive.hostile_web import HostileWebArchive
+from tests.archive.studies import Study
+from tests.archive.test_hostile import check, once
+from tests.services.certificates import Authority, Certificate
+from tests.services.orthanc import Orthanc
+from tests.services.process import free_port
+
+STUDY, OTHER = Study(1), Study(2, series=(2,), patient=2)
+
+
+@pytest.fixture
+def hostile() -> Iterator[HostileWebArchive]:
+    with HostileWebArchive([STUDY, OTHER]) as archive:
+        yield archive
+
+
+@pytest.fixture
+def intake(stage: Stage) -> Iterator[Intake]:
+    intake = Intake(stage.cache.spool)
+    yield intake
+    intake.close()
+
+
+def web(archive: HostileWebArchive, **use: Any) -> Any:
+    return an_archive(WebService(archive.url), retrieve="dicomweb", **use)
+
+
+def test_a_well_behaved_archive(hostile: HostileWebArchive, intake: Intake, stage: Stage) -> None:
+    stage.enter(a_request(STUDY), a_request(OTHER))
+    assert dict(stage.run(intake, web(hostile)).moved) == {"retrieved": 2}
+    check(stage.cache, STUDY, OTHER)
+    asked = len(hostile.requests)
+    stage.enter(a_request(STUDY, accession_number="CANARYAGAIN"))
+    assert dict(stage.run(intake, web(hostile)).moved) == {"retrieved": 1}
+    assert len(hostile.requests) == asked
+
+
+def test_nothing_listens_and_nothing_is_left(hostile: HostileWebArchive, intake: Intake, stage: Stage) -> None:
+    stage.enter(a_request(STUDY))
+    stage.run(intake, web(hostile))
+    intake.close()
+    assert not list(stage.cache.spool.iterdir())
+
+
+@pytest.mark.parametrize("body", [ways.twice, ways.cut, ways.truncated, ways.nothing])
+def test_a_bad_body_is_asked_for_again(hostile: HostileWebArchive, intake: Intake, stage: Stage, body: Any) -> None:
+    hostile.body = once(ways.whole, body)
+    stage.enter(a_request(STUDY))
+    assert dict(stage.run(intake, web(hostile, settle_seconds=0.05)).moved) == {"retrieved": 1}
+    assert stage.only().announced == stage.only().received == len(STUDY.sop_uids)
+    check(stage.cache, STUDY)
+    if body is ways.cut:
+        (*_, last) = [path for path, query in hostile.requests if not query]
+        assert last.endswith(f"/instances/{list(hostile.files)[len(STUDY.sop_uids) - 1]}")
+
+
+@pytest.mark.parametrize("body", [ways.truncated, ways.nothing])
+def test_what_stays_bad_is_a_reason(hostile: HostileWebArchive, intake: Intake, stage: Stage, body: Any) -> None:
+    hostile.body = body
+    stage.enter(a_request(STUDY))
+    stage.run(intake, web(hostile, settle_seconds=0.05, attempts=2))
+    assert (stage.only().state, stage.only().reason) == (RequestState.FAILED, Reason.INCOMPLETE)
+    assert (stage.only().announced, stage.only().received) == (len(STUDY.sop_uids), 0)
+    check(stage.cache)
+
+
+def test_another_patients_study_is_not_taken(hostile: HostileWebArchive, intake: Intake, stage: Stage) -> None:
+    others = [file for file in hostile.files.values() if OTHER.uid.encode() in file]
+    hostile.body = lambda _files: ways.whole(others)
+    stage.enter(a_request(STUDY))
+    stage.run(intake, web(hostile, settle_seconds=0.05, attempts=1))
+    assert (stage.only().state, stage.only().reason) == (RequestState.FAILED, Reason.INCOMPLETE)
+    check(stage.cache)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_passing_errors_are_tried_again(hostile: HostileWebArchive, intake: Intake, stage: Stage, status: int) -> None:
+    numbers = itertools.count(1)
+    hostile.on_request = lambda _path: status if next(numbers) % 3 == 1 else None
+    stage.enter(a_request(STUDY), a_request(OTHER))
+    assert dict(stage.run(intake, web(hostile)).moved) == {"retrieved": 2}
+    check(stage.cache, STUDY, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, ArchiveMisconfigured), (401, ArchiveMisconfigured), (302, ArchiveMisconfigured), (503, ArchiveBusy),
+     (500, ArchiveUnreachable)],
+)  # fmt: skip
+def test_errors_say_what_to_do_and_show_nothing(hostile: HostileWebArchive, status: int, error: type[Exception]) -> None:
+    hostile.on_request = lambda _path: status
+    with pytest.raises(error) as caught:
+        web(hostile, attempts=2).find_study(a_request(STUDY, study_uid=""))
+    assert len(hostile.requests) == (1 if error is ArchiveMisconfigured else 2)
+    assert "CANARY" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_address_that_is_no_dicomweb_service(hostile: HostileWebArchive, intake: Intake, stage: Stage) -> None:
+    hostile.content_type = "text/html"
+    stage.enter(a_request(STUDY))
+    with pytest.raises(ArchiveMisconfigured, match="no DICOM file"):
+        stage.run(intake, web(hostile))
+    assert stage.claim() == [stage.only().id]
+    with pytest.raises(ArchiveUnreachable):
+        an_archive(WebService(f"http://localhost:{free_port()}"), retrieve="dicomweb", attempts=1).echo()
+    with pytest.raises(ArchiveMisconfigured, match="address"):
+        an_archive(WebService("http://"), retrieve="dicomweb").echo()
+
+
+def test_a_search_goes_on_to_the_last_page(hostile: HostileWebArchive) -> None:
+    hostile.page = 2
+    found = web(hostile).find_instances(STUDY.uid)
+    assert sorted(one.sop_uid for one in found) == sorted(STUDY.sop_uids)
+
+
+def test_a_full_disk(hostile: HostileWebArchive, stage: Stage) -> None:
+    intake = Intake(stage.cache.spool, reserve_bytes=1 << 62)
+    stage.enter(a_request(STUDY))
+    counts = stage.run(intake, web(hostile, settle_seconds=0.05))
+    intake.close()
+    assert (counts.waiting, stage.only().reason) == (1, Reason.STORAGE_FULL)
+    assert len([path for path, query in hostile.requests if not query]) == 1
+    check(stage.cache)
+
+
+def test_one_request_one_operation(hostile: HostileWebArchive, intake: Intake, stage: Stage) -> None:
+    archive, operations = web(hostile), itertools.count()
+    archive.throttle.operation = lambda: next(operations)
+    hostile.page, hostile.body = 2, once(ways.whole, ways.nothing)
+    stage.enter(a_request(STUDY, series_uids=(STUDY.series_uid(0),)))
+    stage.run(intake, archive)
+    assert next(operations) == len(hostile.requests)
+
+
+# -- how we get in
+
+
+def test_passwords(orthanc: Orthanc) -> None:
+    orthanc.upload(STUDY.files())
+    right = WebService(orthanc.dicomweb_url, auth=(orthanc.username, orthanc.password))
+    assert an_archive(right, retrieve="dicomweb").find_study(a_request(STUDY))
+    for auth in (None, (orthanc.username, "CANARY")):
+        with pytest.raises(ArchiveMisconfigured, match="credentials") as caught:
+            an_archive(WebService(orthanc.dicomweb_url, auth=auth), retrieve="dicomweb").echo()
+        assert "CANARY" not in str(caught.value) + repr(caught.value)
+
+
+def test_tokens(hostile: HostileWebArchive) -> None:
+    tokens = iter(["one", "two"])
+    archive = an_archive(WebService(hostile.url, auth=lambda: next(tokens)), retrieve="dicomweb")
+    archive.echo()
+    archive.echo()
+    assert [one["Authorization"] for one in hostile.headers] == ["Bearer one", "Bearer two"]
+
+
+def context(authority: Authority, certificate: Certificate, *, ask: bool = False) -> ssl.SSLContext:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate.pem)
+    if ask:
+        tls.load_verify_locations(authority.bundle)
+        tls.verify_mode = ssl.CERT_REQUIRED
+    return tls
+
+
+def test_tls(authority: Authority, tmp_path: Path) -> None:
+    ours, stranger = authority.issue("safelight"), Authority(tmp_path / "other").issue("stranger")
+    with HostileWebArchive([STUDY], tls=context(authority, authority.issue("web"), ask=True)) as archive:
+        right = WebService(archive.url, ca=authority.bundle, certificate=(ours.certificate, ours.key))
+        assert an_archive(right, retrieve="dicomweb").find_study(a_request(STUDY))
+        wrong = [
+            WebService(archive.url),
+            WebService(archive.url, ca=authority.bundle),
+            WebService(archive.url, ca=authority.bundle, certificate=(stranger.certificate, stranger.key)),
+            WebService(archive.url, ca=tmp_path / "missing.pem"),
+        ]
+        for service in wrong:
+            with pytest.raises(ArchiveMisconfigured, match="block"):
+                an_archive(service, retrieve="dicomweb").echo()
+    with (
+        HostileWebArchive([STUDY], tls=context(authority, authority.issue("old", days=-1))) as archive,
+        pytest.raises(ArchiveMisconfigured, match="expired"),
+    ):
+        an_archive(WebService(archive.url, ca=authority.bundle), retrieve="dicomweb").echo()
