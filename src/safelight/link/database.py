@@ -7,35 +7,28 @@ from typing import TYPE_CHECKING
 from safelight.errors import IntegrityError
 from safelight.link import (
     audit,
-    cache_index,
     extracts,
     migration,
     moves,
-    paces,
     results,
 )
 from safelight.link import patients as patient_rows
 from safelight.link import requests as request_rows
+from safelight.link.archive_rows import ArchiveRows
 from safelight.link.batches import in_batches
-from safelight.link.connection import open_engine, transaction
 from safelight.link.removals import Removals
 from safelight.link.rows import Added
 from safelight.link.summary import summarise
 from safelight.model import Reason, RequestState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from sqlalchemy.engine import Connection
 
     from safelight.link.audit import AuditEvent
     from safelight.link.rows import (
-        ArchiveHealth,
-        ArchivePace,
-        CachedInstance,
-        CachedStudy,
         ReleaseRow,
         Request,
         SetAsideRow,
@@ -49,7 +42,7 @@ _REQUESTS: int = 2000
 _PAGE: int = 500
 
 
-class LinkDatabase:
+class LinkDatabase(ArchiveRows):
     """Requests, patients, the raw cache's index and the audit trail, on PostgreSQL or SQLite.
 
     Every method is one transaction, or a series of them that may be repeated after a kill. Safe to use from several
@@ -65,16 +58,6 @@ class LinkDatabase:
         DatabaseUnavailable: (all methods) no answer, or locked for a minute.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], datetime]) -> None:
-        self._engine = open_engine(url)
-        self._clock = clock
-
-    def _write(self) -> AbstractContextManager[Connection]:
-        return transaction(self._engine)
-
-    def _read(self) -> AbstractContextManager[Connection]:
-        return transaction(self._engine, read_only=True)
-
     def migrate(self) -> None:
         """Bring the schema to this version. Safe to repeat."""
         migration.migrate(self._engine)
@@ -82,10 +65,6 @@ class LinkDatabase:
     def check(self) -> None:
         """Raise ConfigurationError unless the schema is this version's, DatabaseUnavailable when there is no answer."""
         migration.check(self._engine)
-
-    def close(self) -> None:
-        """Let all connections go."""
-        self._engine.dispose()
 
     # -- projects, extracts, patients
 
@@ -144,6 +123,11 @@ class LinkDatabase:
         """Return the SHA-256 of every delivery of a project that was registered, sorted."""
         with self._read() as connection:
             return extracts.digests(connection, project)
+
+    def newest_extract(self, project: str) -> datetime | None:
+        """Return when the newest delivery of a project was generated; None where there is none."""
+        with self._read() as connection:
+            return extracts.newest(connection, project)
 
     def record_set_asides(self, extract_id: int, rows: Iterable[SetAsideRow]) -> None:
         """Write down which rows of an extract could not be used, and why. Safe to repeat."""
@@ -333,65 +317,7 @@ class LinkDatabase:
         with self._read() as connection:
             return results.instances(connection, request_id)
 
-    # -- raw cache
-
-    def cache_put(self, study_uid: str, archive: str, instances: Iterable[CachedInstance], *, complete: bool) -> None:
-        """Enter a study with exactly these instances, in place of what was known of it; it counts as used now."""
-        with self._write() as connection:
-            cache_index.put(connection, study_uid, archive, instances, complete=complete, now=self._clock())
-
-    def cache_get(self, study_uid: str) -> CachedStudy | None:
-        """Return a cached study, or None."""
-        with self._read() as connection:
-            return cache_index.get(connection, study_uid)
-
-    def cache_touch(self, study_uid: str) -> None:
-        """Mark a cached study as the most recently used."""
-        with self._write() as connection:
-            cache_index.touch(connection, study_uid, self._clock())
-
-    def cache_studies(self) -> Iterator[CachedStudy]:
-        """Return all cached studies, the least recently used first, streamed."""
-        after = (-1, 0)
-        while True:
-            with self._read() as connection:
-                rows = cache_index.page(connection, after=after, size=_PAGE)
-            if not rows:
-                return
-            after = rows[-1][0]
-            yield from (study for _, study in rows)
-
-    def cache_drop(self, study_uid: str) -> None:
-        """Forget a cached study."""
-        with self._write() as connection:
-            cache_index.drop(connection, study_uid)
-
-    def cache_pins(self) -> set[str]:
-        """Return the studies that a request of any project still needs in the cache."""
-        with self._read() as connection:
-            return cache_index.pins(connection)
-
-    # -- archives and releases
-
-    def archive_health(self, archive: str) -> ArchiveHealth:
-        """Return the circuit breaker's state of one archive."""
-        with self._read() as connection:
-            return results.health(connection, archive)
-
-    def set_archive_health(self, archive: str, health: ArchiveHealth) -> None:
-        """Set the circuit breaker of one archive for all workers."""
-        with self._write() as connection:
-            results.set_health(connection, archive, health, now=self._clock())
-
-    def archive_paces(self, archive: str, *, last: int = 1) -> list[ArchivePace]:
-        """Return the last changes of an archive's pace, the newest first; none when it never changed."""
-        with self._read() as connection:
-            return paces.newest(connection, archive, last)
-
-    def change_pace(self, archive: str, *, after: ArchivePace, to: ArchivePace) -> bool:
-        """Change an archive's pace for all workers, unless another worker was first: then nothing changes."""
-        with self._write() as connection:
-            return paces.add(connection, archive, to, number=after.number + 1, now=self._clock())
+    # -- releases
 
     def record_release(self, project: str, release_id: str, manifest_sha256: str, requests: Sequence[int]) -> None:
         """Enter a release. Safe to repeat; raises IntegrityError for another manifest under the same id."""

@@ -75,6 +75,13 @@ def digests(connection: Connection, slug: str) -> list[str]:
     return list(connection.scalars(found))
 
 
+def newest(connection: Connection, slug: str) -> datetime | None:
+    """Return when the newest extract of a project was generated."""
+    query = select(func.max(schema.extract.c.generated_at)).join(schema.project).where(schema.project.c.slug == slug)
+    found: datetime | None = connection.scalar(query)
+    return found
+
+
 def record_set_asides(connection: Connection, extract_id: int, rows: Iterable[SetAsideRow]) -> None:
     """Enter rows that were set aside; those known already stay."""
     project_of(connection, extract_id)

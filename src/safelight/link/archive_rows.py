@@ -1,0 +1,102 @@
+"""The part of the link database that is about archives and the raw cache, and belongs to no project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from safelight.link import cache_index, paces, results
+from safelight.link.connection import open_engine, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from safelight.link.rows import ArchiveHealth, ArchivePace, CachedInstance, CachedStudy
+
+_PAGE: int = 500
+
+
+class ArchiveRows:
+    """Rows about archives and what the raw cache holds of them. Every method is one transaction, or a series of them.
+
+    Args:
+        url: as for ``LinkDatabase``.
+        clock: returns the time, aware, in UTC.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], datetime]) -> None:
+        self._engine = open_engine(url)
+        self._clock = clock
+
+    def _write(self) -> AbstractContextManager[Connection]:
+        return transaction(self._engine)
+
+    def _read(self) -> AbstractContextManager[Connection]:
+        return transaction(self._engine, read_only=True)
+
+    def close(self) -> None:
+        """Let all connections go."""
+        self._engine.dispose()
+
+    # -- raw cache
+
+    def cache_put(self, study_uid: str, archive: str, instances: Iterable[CachedInstance], *, complete: bool) -> None:
+        """Enter a study with exactly these instances, in place of what was known of it; it counts as used now."""
+        with self._write() as connection:
+            cache_index.put(connection, study_uid, archive, instances, complete=complete, now=self._clock())
+
+    def cache_get(self, study_uid: str) -> CachedStudy | None:
+        """Return a cached study, or None."""
+        with self._read() as connection:
+            return cache_index.get(connection, study_uid)
+
+    def cache_touch(self, study_uid: str) -> None:
+        """Mark a cached study as the most recently used."""
+        with self._write() as connection:
+            cache_index.touch(connection, study_uid, self._clock())
+
+    def cache_studies(self) -> Iterator[CachedStudy]:
+        """Return all cached studies, the least recently used first, streamed."""
+        after = (-1, 0)
+        while True:
+            with self._read() as connection:
+                rows = cache_index.page(connection, after=after, size=_PAGE)
+            if not rows:
+                return
+            after = rows[-1][0]
+            yield from (study for _, study in rows)
+
+    def cache_drop(self, study_uid: str) -> None:
+        """Forget a cached study."""
+        with self._write() as connection:
+            cache_index.drop(connection, study_uid)
+
+    def cache_pins(self) -> set[str]:
+        """Return the studies that a request of any project still needs in the cache."""
+        with self._read() as connection:
+            return cache_index.pins(connection)
+
+    # -- archives
+
+    def archive_health(self, archive: str) -> ArchiveHealth:
+        """Return the circuit breaker's state of one archive."""
+        with self._read() as connection:
+            return results.health(connection, archive)
+
+    def set_archive_health(self, archive: str, health: ArchiveHealth) -> None:
+        """Set the circuit breaker of one archive for all workers."""
+        with self._write() as connection:
+            results.set_health(connection, archive, health, now=self._clock())
+
+    def archive_paces(self, archive: str, *, last: int = 1) -> list[ArchivePace]:
+        """Return the last changes of an archive's pace, the newest first; none when it never changed."""
+        with self._read() as connection:
+            return paces.newest(connection, archive, last)
+
+    def change_pace(self, archive: str, *, after: ArchivePace, to: ArchivePace) -> bool:
+        """Change an archive's pace for all workers, unless another worker was first: then nothing changes."""
+        with self._write() as connection:
+            return paces.add(connection, archive, to, number=after.number + 1, now=self._clock())
