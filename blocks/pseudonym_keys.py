@@ -1,4 +1,4 @@
-"""A project's key and salt. A key that can't be read stops the run; there is no fallback."""
+"""A project's key and salt, or the key that signs releases. One that can't be read stops the run; there is no fallback."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class KeyUnreadable(Exception):
 class PseudonymKeyFile(Block):
     """A project's key and salt in two local files of 64 and 16 raw bytes: for demonstrations and tests.
 
+    Without a salt: the key that signs releases, 32 raw bytes.
+
     Example:
         ```python
         from blocks import PseudonymKeyFile
@@ -32,12 +34,12 @@ class PseudonymKeyFile(Block):
     _block_type_slug = "pseudonym-key-file"
     _documentation_url = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")
 
-    key_file: Path = Field(description="File with the 64 raw bytes of the project key.")
-    salt_file: Path = Field(description="File with the 16 raw bytes of the project salt.")
+    key_file: Path = Field(description="File with the raw bytes of the key: 64 of a project, 32 to sign with.")
+    salt_file: Path | None = Field(default=None, description="File with the 16 raw bytes of the project salt.")
 
     def read(self) -> tuple[bytes, bytes]:
         """Return key and salt. Raises KeyUnreadable."""
-        return self._bytes("key", self.key_file), self._bytes("salt", self.salt_file)
+        return self._bytes("key", self.key_file), self._bytes("salt", self.salt_file) if self.salt_file else b""
 
     @staticmethod
     def _bytes(what: str, path: Path) -> bytes:
@@ -49,6 +51,8 @@ class PseudonymKeyFile(Block):
 
 class PseudonymKeyVault(Block):
     """A project's key and salt as two secrets (base64) in Azure Key Vault.
+
+    Without a salt: the key that signs releases.
 
     Example:
         ```python
@@ -63,8 +67,10 @@ class PseudonymKeyVault(Block):
     _documentation_url = HttpUrl("https://learn.microsoft.com/azure/key-vault/secrets/")
 
     vault_url: str = Field(pattern="^https://", description="URL of the vault.")
-    key_secret: str = Field(pattern="^[0-9a-zA-Z-]{1,127}$", description="Secret with the 64-byte key, in base64.")
-    salt_secret: str = Field(pattern="^[0-9a-zA-Z-]{1,127}$", description="Secret with the 16-byte salt, in base64.")
+    key_secret: str = Field(pattern="^[0-9a-zA-Z-]{1,127}$", description="Secret with the key, in base64: 64 bytes of a project, 32 to sign with.")
+    salt_secret: str = Field(
+        default="", pattern="^[0-9a-zA-Z-]{0,127}$", description="Secret with the 16-byte salt of a project, in base64."
+    )
     tenant_id: str = Field(default="", description="Entra tenant of a service principal; empty for a managed identity.")
     client_id: str = Field(default="", description="Application id of the service principal or managed identity.")
     client_secret: SecretStr = Field(default=SecretStr(""), description="Secret of the service principal.")
@@ -90,7 +96,8 @@ class PseudonymKeyVault(Block):
                 verify_challenge_resource=self.verify_challenge_resource,
                 **identity.transport,
             ) as client:
-                return self._secret(client, self.key_secret), self._secret(client, self.salt_secret)
+                key = self._secret(client, self.key_secret)
+                return key, self._secret(client, self.salt_secret) if self.salt_secret else b""
         except (AzureError, ValueError) as error:
             # The SDK's message can quote the request; its class says enough.
             raise KeyUnreadable(f"The vault did not give the project key or salt ({type(error).__name__}).") from None

@@ -120,7 +120,7 @@ def register(folder: Path, hospital: Hospital, receiver_port: int) -> None:
     database.close()
     keys = folder / "keys"
     keys.mkdir(mode=0o700, exist_ok=True)
-    for name, size in (("key", 64), ("salt", 16)):
+    for name, size in (("key", 64), ("salt", 16), ("signing", 32)):
         if not (keys / name).exists():
             (keys / name).write_bytes(os.urandom(size))
     register_block_types()
@@ -130,6 +130,7 @@ def register(folder: Path, hospital: Hospital, receiver_port: int) -> None:
     documents: dict[str, Any] = {
         "link-database": LinkStore(url=database_url(folder)),
         f"pseudonym-key-{PROJECT}": PseudonymKeyFile(key_file=keys / "key", salt_file=keys / "salt"),
+        "release-signing-key": PseudonymKeyFile(key_file=keys / "signing"),
         "raw-cache": LocalFolder(path=folder / "raw-cache", max_bytes=4 << 30),
         "work": LocalFolder(path=folder / "work"),
         "storage-receiver": StorageNode(ae_title="SAFELIGHT", host="127.0.0.1", port=receiver_port),

@@ -1,65 +1,86 @@
-"""Verified data to the lake and the DICOM destinations, under a manifest."""
+"""Verified data to the lake and the destinations: prepared and verified, decided on, sent under a signed manifest."""
 
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from prefect import get_run_logger, task
 
 import safelight
 from safelight.linkage.images import image_rows
 from safelight.linkage.outcomes import outcome_row
-from safelight.release.batch import Export, export_project
+from safelight.release.batch import prepare_to_send
+from safelight.release.export import Export, StagedTable
 from safelight.release.manifest import Terms
 from safelight.release.retention import tidy_work
-from safelight.release.schemas import TableSchema
-from safelight.staging import read_staged
+from safelight.release.sending import send
 from tasks.destinations import destinations_of, lake_of
 from tasks.policies import LEASE, RETRYING
 from tasks.stages import by_name, worker_name
 from tasks.validation import cleared_notes
 from tasks.wiring import now, open_run
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-@task(task_run_name="tables-{project}", **RETRYING)
-def write_tables(project: str) -> dict[str, int]:
-    """Merge staged notes and record rows into the lake. Returns counts by name."""
+    from tasks.wiring import ProjectRun
+
+
+def staged_tables(run: ProjectRun, counts: Counter[str]) -> list[StagedTable]:
+    """Return what the stages before left for the lake: the one place where notes and record rows enter a release."""
+    notes = [StagedTable("note", f"notes/{path.stem}", path) for path in cleared_notes(run, counts)]
+    records = sorted(run.work.glob("records/*/*.parquet"))
+    return notes + [StagedTable(path.stem, f"records/{path.parent.name}/{path.stem}", path) for path in records]
+
+
+def export_of(run: ProjectRun, tables: Sequence[StagedTable] = ()) -> Export:
+    """Return what preparing and sending need of this project."""
+    return Export(
+        project=run.project.slug,
+        database=run.database,
+        lake=lake_of(run),
+        destinations=destinations_of(run),
+        terms=Terms(run.profile.name, run.profile.fingerprint(), run.project.fingerprint(), safelight.__version__),
+        policy=run.project.release,
+        key=run.signing_key,
+        images=lambda request, files: image_rows(files, request, run.pseudonymizer),
+        outcome=lambda request, instances: outcome_row(request, instances, run.pseudonymizer),
+        work=run.work / "studies",
+        pending=run.work / "release",
+        manifests=run.work / "manifests",
+        clock=now,
+        worker=worker_name(),
+        lease=LEASE,
+        tables=tables,
+        record_tables=sorted(run.profile.records.tables),
+    )
+
+
+@task(task_run_name="prepare-{project}", **RETRYING)
+def prepare_release(project: str) -> dict[str, int]:
+    """Freeze and verify what will leave, and let it go where the project's limits do. Returns counts by name."""
     counts: Counter[str] = Counter()
     with open_run(project) as run:
-        lake = lake_of(run)
-        for path in cleared_notes(run, counts):
-            counts["new note rows"] += lake.write(project, "note", read_staged(path)[1]).inserted
-        for path in sorted(run.work.glob("records/*/*.parquet")):
-            schema, batches = read_staged(path)
-            result = lake.write(project, TableSchema.from_arrow(path.stem, schema), batches)
-            counts[f"new {path.stem} rows"] += result.inserted
-    return dict(counts)
+        prepared = prepare_to_send(export_of(run, staged_tables(run, counts)))
+        if prepared.pending is not None:
+            release = prepared.pending.release_id
+            get_run_logger().info("Project %s: release %s is prepared and verified.", project, release)
+            for reason in prepared.reasons:
+                get_run_logger().warning("Project %s: release %s needs a person's approval: %s.", project, release, reason)
+        return by_name(project, prepared.counts) | dict(counts)
 
 
-@task(task_run_name="export-{project}", **RETRYING)
-def export_dataset(project: str) -> dict[str, int]:
-    """Send what is verified, write its rows and the manifest, move the requests. Returns counts by name."""
+@task(task_run_name="send-{project}", **RETRYING)
+def send_release(project: str) -> dict[str, int]:
+    """Send the prepared release, if it was approved. Returns counts by name."""
     with open_run(project) as run:
-        terms = Terms(run.profile.name, run.profile.fingerprint(), run.project.fingerprint(), safelight.__version__)
-        result = export_project(
-            Export(
-                project=project,
-                database=run.database,
-                lake=lake_of(run),
-                destinations=destinations_of(run),
-                terms=terms,
-                images=lambda request, files, locations: image_rows(files, request, run.pseudonymizer, locations=locations),
-                outcome=lambda request, instances: outcome_row(request, instances, run.pseudonymizer),
-                work=run.work / "studies",
-                manifests=run.work / "manifests",
-                clock=now,
-                worker=worker_name(),
-                lease=LEASE,
-                record_tables=sorted(run.profile.records.tables),
-            )
-        )
+        result = send(export_of(run))
         for destination, count in result.refused.items():
             get_run_logger().warning("Destination %s refused %d instances.", destination, count)
+        if result.waiting:
+            get_run_logger().warning("Project %s: %s. Start 'dataset-export' to decide.", project, result.waiting)
+            return {"releases awaiting approval": 1}
         if result.release_id:
             get_run_logger().info("Project %s: release %s, %d instances.", project, result.release_id, result.instances)
         return by_name(project, result.counts) | {"instances delivered": result.instances}

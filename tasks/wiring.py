@@ -33,6 +33,7 @@ from safelight.model import RequestState
 from safelight.profile import DeidProfile, load_profile
 from safelight.project import Project, load_project
 from safelight.pseudonym import ProjectKey, Pseudonymizer
+from safelight.release.signing import SigningKey
 from tasks.parameters import profiles_folder
 
 if TYPE_CHECKING:
@@ -68,6 +69,22 @@ def load_block(kind: type[B], name: str) -> B:
     return block
 
 
+def _key(name: str) -> tuple[bytes, bytes]:
+    """Return key and salt of a block. Raises KeyUnavailable."""
+    kinds: tuple[type[PseudonymKeyVault] | type[PseudonymKeyFile], ...] = (PseudonymKeyVault, PseudonymKeyFile)
+    for kind in kinds:
+        try:
+            return load_block(kind, name).read()
+        except ConfigurationError:
+            continue
+        except KeyUnreadable as error:
+            raise KeyUnavailable(str(error), remedy=f"Check the block '{name}' and what it points to.") from None
+    raise KeyUnavailable(
+        f"There is no block '{name}' with a key.",
+        remedy=f"Create one of type '{PseudonymKeyVault.get_block_type_slug()}' of that name.",
+    )
+
+
 class ProjectRun:
     """What the stages need for one project. Nothing in here changes the archive or the outputs by being built."""
 
@@ -92,20 +109,12 @@ class ProjectRun:
     @cached_property
     def pseudonymizer(self) -> Pseudonymizer:
         """The project's pseudonyms."""
-        name = self.project.key_block
-        kinds: tuple[type[PseudonymKeyVault] | type[PseudonymKeyFile], ...] = (PseudonymKeyVault, PseudonymKeyFile)
-        for kind in kinds:
-            try:
-                key, salt = load_block(kind, name).read()
-            except ConfigurationError:
-                continue
-            except KeyUnreadable as error:
-                raise KeyUnavailable(str(error), remedy=f"Check the block '{name}' and what it points to.") from None
-            return Pseudonymizer(ProjectKey(key, salt), max_days=self.project.deid.max_shift_days)
-        raise KeyUnavailable(
-            f"There is no block '{name}' with the project's key.",
-            remedy=f"Create one of type '{PseudonymKeyVault.get_block_type_slug()}' of that name.",
-        )
+        return Pseudonymizer(ProjectKey(*_key(self.project.key_block)), max_days=self.project.deid.max_shift_days)
+
+    @cached_property
+    def signing_key(self) -> SigningKey:
+        """The key that signs releases."""
+        return SigningKey(_key(self.project.site.signing_key)[0])
 
     @cached_property
     def cohort_folder(self) -> Path:
@@ -125,7 +134,8 @@ class ProjectRun:
     def people(self) -> dict[str, str]:
         """Return person_id -> MRN of everybody in the cohort who may be used."""
         states = [state for state in RequestState if state is not RequestState.OPTED_OUT]
-        return {request.person_id: request.mrn for request in self.database.find(self.project.slug, states)}
+        found = self.database.find(self.project.slug, states)
+        return {request.person_id: request.mrn for request in found if request.person_id}
 
     def folder(self, block: str) -> Path:
         """Return the path of a folder block. Raises ConfigurationError when there is no such folder."""
@@ -163,7 +173,9 @@ class ProjectRun:
 
     def check(self) -> None:
         """Build everything that can be wrong before an archive is asked. Raises PermanentError."""
-        _ = self.profile, self.pseudonymizer, self.database, self.cohort_folder, self.record_folder, self.work
+        _ = self.profile, self.pseudonymizer, self.signing_key, self.database, self.record_folder, self.work
+        if self.project.cohort.kind != "sql":
+            _ = self.cohort_folder
         self.writable(self.project.site.raw_cache)
         load_block(StorageNode, self.project.site.receiver)
         for use in self.project.archives:

@@ -15,6 +15,7 @@ from safelight.cohort.settings import CohortSource
 from safelight.dicom.filters import ImageFilters
 from safelight.errors import ApprovalExpired, ConfigurationError, UnknownProject
 from safelight.records.settings import RecordSource
+from safelight.release.policy import ReleasePolicy
 from safelight.release.settings import Destinations
 from safelight.reports.policy import ReportPolicy
 from safelight.yamlfile import load_yaml
@@ -53,6 +54,7 @@ class SiteBlocks(BaseModel):
     work: str = "work"
     receiver: str = "storage-receiver"
     pseudonym_key: str = Field(default="", description="Default: pseudonym-key-<slug>.")
+    signing_key: str = Field(default="release-signing-key", description="Key that signs the manifests of releases.")
 
 
 class Retention(BaseModel):
@@ -78,6 +80,7 @@ class Project(BaseModel):
     )
     reports: ReportPolicy = ReportPolicy(include=False)
     destinations: Destinations
+    release: ReleasePolicy = ReleasePolicy()
     retention: Retention = Retention()
     site: SiteBlocks = SiteBlocks()
 

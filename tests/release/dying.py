@@ -20,13 +20,14 @@ from safelight.link import LinkDatabase
 from safelight.release.batch import export_project
 from safelight.release.folder import FolderDestination
 from safelight.release.lake import Lake
+from safelight.release.manifest import read_manifest
 from tests.release.hospital import LEASE, NOW, PROJECT, Hospital, tree
 
 TABLES = ("image_occurrence", "dicom_instance", "note", "request_outcome", "release")
 #: Everything by which an export changes something outside of its own memory.
 STEPS = {
     "lake": ("write",),
-    "database": ("claim", "move", "record_release"),
+    "database": ("claim", "move", "record_release", "audit"),
     "destination": ("send",),
 }
 
@@ -85,9 +86,10 @@ def stand(folder: Path) -> dict[str, Any]:
         "states": dict(database.summary(PROJECT).outcomes),
         "recorded": [[row.release_id, row.requests] for row in database.releases(PROJECT)],
         "dicom": tree(folder / "dicom"),
-        "manifests": {path.name: _timeless(json.loads(path.read_bytes())) for path in (folder / "manifests").iterdir()},
+        "manifests": {path.name: _timeless(read_manifest(path.read_bytes())) for path in folder.glob("manifests/*.json")},
         "tables": {name: sorted(map(_line, lake.read(PROJECT, name).to_pylist())) for name in TABLES},
         "journal": (folder / "work" / ".export-journal").exists(),
+        "pending": sorted(str(path) for path in folder.glob("pending*")),
     }
     database.close()
     return found
@@ -95,7 +97,7 @@ def stand(folder: Path) -> dict[str, Any]:
 
 def _timeless(found: dict[str, Any]) -> dict[str, Any]:
     # A release that was killed before its manifest was written is made later.
-    later = {"created", "manifest_sha256", "manifest", "row_hash"} if "created" in found else set()
+    later = {"created", "approval", "signature", "manifest_sha256", "manifest", "row_hash"} if "created" in found else set()
     return {name: value for name, value in found.items() if name not in later}
 
 

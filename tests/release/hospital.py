@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -18,10 +19,12 @@ from safelight.linkage.images import image_rows
 from safelight.linkage.outcomes import outcome_row
 from safelight.model import InstanceOutcome, InstanceResult, Reason, RequestState, StudyRequest
 from safelight.pseudonym import ProjectKey, Pseudonymizer
-from safelight.release.batch import Export
 from safelight.release.destination import Destination, OutputFile
+from safelight.release.export import Export
 from safelight.release.lake import Lake
 from safelight.release.manifest import Terms
+from safelight.release.policy import ReleaseLimits, ReleasePolicy
+from safelight.release.signing import SigningKey
 
 PROJECT = "trial"
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -30,6 +33,9 @@ CANARY = "CANARY7"
 PSEUDONYMIZER = Pseudonymizer(ProjectKey(bytes(range(64)), bytes(range(16))))
 TERMS = Terms("research", "f" * 64, "e" * 64, "0.1.0")
 LEASE = timedelta(minutes=5)
+KEY = SigningKey(bytes(range(32)))
+#: Everything goes: what stops a release is tested where it is asked for.
+AUTOMATIC = ReleasePolicy(approval="automatic", limits=ReleaseLimits(max_quarantined_share=1, min_cell=0))
 
 
 def write_instance(path: Path, study: str, series: str, sop: str, *, number: int = 1, rows: int = 16) -> None:
@@ -140,21 +146,24 @@ class Hospital:
 
     def export(self, lake: Lake, destinations: Sequence[Destination], **settings: object) -> Export:
         """What an export of this hospital needs."""
-        return Export(
-            project=PROJECT,
-            database=self.database,
-            lake=lake,
-            destinations=destinations,
-            terms=TERMS,
-            images=lambda request, files, locations: image_rows(files, request, PSEUDONYMIZER, locations=locations),
-            outcome=lambda request, instances: outcome_row(request, instances, PSEUDONYMIZER),
-            work=self.work,
-            manifests=self.folder / "manifests",
-            clock=self.clock,
-            worker="exporter",
-            lease=LEASE,
-            **settings,  # type: ignore[arg-type]
-        )
+        given: dict[str, Any] = {
+            "project": PROJECT,
+            "database": self.database,
+            "lake": lake,
+            "destinations": destinations,
+            "terms": TERMS,
+            "policy": AUTOMATIC,
+            "key": KEY,
+            "images": lambda request, files: image_rows(files, request, PSEUDONYMIZER),
+            "outcome": lambda request, instances: outcome_row(request, instances, PSEUDONYMIZER),
+            "work": self.work,
+            "pending": self.folder / "pending",
+            "manifests": self.folder / "manifests",
+            "clock": self.clock,
+            "worker": "exporter",
+            "lease": LEASE,
+        }
+        return Export(**(given | settings))
 
     def states(self) -> dict[str, int]:
         """State -> requests."""

@@ -65,7 +65,7 @@ def test_everything_verified_leaves_once_and_the_second_run_changes_nothing(
 def test_the_manifest_names_every_file_with_its_digest(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
     hospital.verify([1, 2])
     result = export_project(hospital.export(lake, [FolderDestination(tmp_path / "dicom")]))
-    (path,) = (tmp_path / "manifests").iterdir()
+    (path,) = (tmp_path / "manifests").glob("*.json")
     manifest = read_manifest(path.read_bytes())
     assert path.stem == manifest["release_id"] == result.release_id
     assert {entry["path"]: entry["sha256"] for entry in manifest["files"]} == tree(tmp_path / "dicom" / PROJECT)
@@ -116,7 +116,7 @@ def test_a_refused_instance_is_told_and_the_rest_leaves(hospital: Hospital, lake
     assert other.read_bytes() == b"something else"
     assert dict(result.counts.moved) == {"exported": 2}
     assert lake.read(PROJECT, "dicom_instance").num_rows == 3
-    (path,) = (tmp_path / "manifests").iterdir()
+    (path,) = (tmp_path / "manifests").glob("*.json")
     assert [item["sop_instance_uid"] for item in read_manifest(path.read_bytes())["refused"]] == [first.stem]
 
 
@@ -250,6 +250,7 @@ def test_new_record_rows_alone_make_a_release(hospital: Hospital, lake: Lake, tm
 
 
 def test_two_destinations_need_two_names(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    hospital.verify([1])
     with pytest.raises(IntegrityError, match="same name"):
         export_project(hospital.export(lake, [FolderDestination(tmp_path / "a"), FolderDestination(tmp_path / "b")]))
 

@@ -24,7 +24,7 @@ def delivery(hospital: Hospital, lake: Lake, tmp_path: Path) -> tuple[list[Path]
     for number in (1, 2):
         hospital.verify([number])
         export_project(hospital.export(lake, [FolderDestination(tmp_path / "dicom")]))
-    return sorted((tmp_path / "manifests").iterdir()), tmp_path / "dicom" / PROJECT
+    return sorted((tmp_path / "manifests").glob("*.json")), tmp_path / "dicom" / PROJECT
 
 
 def _verify(manifests: list[Path], folder: Path, *more: str) -> tuple[int, str]:

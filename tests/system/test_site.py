@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.services.orthanc import Orthanc, Peer
 
 PROJECT = "site-test"
-KEY, SALT = bytes(range(64)), bytes(range(100, 116))
+KEY, SALT, SEED = bytes(range(64)), bytes(range(100, 116)), bytes(range(32))
 PROFILES = Path(__file__).resolve().parents[2] / "profiles"
 
 
@@ -73,7 +73,7 @@ def test_everything_arrives_where_it_should(
     a_project(profiles)
     monkeypatch.setenv("SAFELIGHT_PROFILES", str(profiles))
     orthanc.upload(sorted((hospital.folder / "archives" / "primary").rglob("*.dcm")))
-    for name, value in (("site-key", KEY), ("site-salt", SALT)):
+    for name, value in (("site-key", KEY), ("site-salt", SALT), ("site-signing-key", SEED)):
         key_vault.set_secret(name, value)
     container = azurite.new_container()
     lake = f"az://{container}/lake"
@@ -83,6 +83,16 @@ def test_everything_arrives_where_it_should(
             vault_url=key_vault.url,
             key_secret="site-key",
             salt_secret="site-salt",
+            tenant_id=key_vault.tenant_id,
+            client_id=key_vault.client_id,
+            client_secret=key_vault.client_secret,
+            authority=key_vault.url,
+            ca_file=key_vault.bundle,
+            verify_challenge_resource=False,
+        ),
+        "release-signing-key": PseudonymKeyVault(
+            vault_url=key_vault.url,
+            key_secret="site-signing-key",
             tenant_id=key_vault.tenant_id,
             client_id=key_vault.client_id,
             client_secret=key_vault.client_secret,

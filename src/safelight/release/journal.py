@@ -2,7 +2,7 @@
 
 It is an aid and not the truth: lost, it costs a second sending, which leaves one copy as well. One line an instance:
 destination, SOP Instance UID, size and modification time of the file that was sent. A line that a kill cut short, or
-about a file that has changed since, counts for nothing. A line ``release <id>`` says which release is being concluded.
+about a file that has changed since, counts for nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from safelight.errors import IntegrityError
 from safelight.release.destination import OutputFile
 from safelight.release.faults import folder_fault
-
-_RELEASE: Final = "release "
 
 
 @dataclass
@@ -46,15 +43,6 @@ class Journal:
     def add(self, destination: str, files: Iterable[OutputFile]) -> None:
         """Write down what was sent, on the disk before this returns."""
         self._append([_line(destination, file) for file in files])
-
-    def conclude(self, release_id: str) -> None:
-        """Write down which release is being concluded."""
-        self._append([f"{_RELEASE}{release_id}"])
-
-    @property
-    def concluding(self) -> set[str]:
-        """Releases whose conclusion was begun."""
-        return {line.removeprefix(_RELEASE) for line in self._lines if line.startswith(_RELEASE)}
 
     def _append(self, lines: Sequence[str]) -> None:
         if not lines:

@@ -1,24 +1,27 @@
-"""The manifest of a release: what left, from which rules, with a SHA-256 of each file and table.
+"""The manifest of a release: what went in, what left, under which rules, who let it go; with a SHA-256 of each, signed.
 
-The same content gives the same manifest but for its time; its name is the digest of that content, so an export that was
-killed after the manifest was written finds it again and finishes the same release.
+The signature covers everything but the list of files, which it covers by its digest: so the row of the lake's table
+``release``, which has no such list, can be checked as the file can. Written once and never changed: an export that was
+killed afterwards finds it and finishes that release.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from safelight.errors import IntegrityError
+from safelight.errors import ConfigurationError, IntegrityError
+from safelight.release.approval import Decision
 from safelight.release.faults import folder_fault
+from safelight.release.files import write_durably
+from safelight.release.signing import PublicKey, SigningKey
 
-FORMAT: Final = "safelight-release/1"
+FORMAT: Final = "safelight-release/2"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,14 @@ class Terms:
     profile_fingerprint: str
     project_fingerprint: str
     software_version: str
+
+    def as_data(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "software_version": self.software_version,
+            "profile": {"name": self.profile, "fingerprint": self.profile_fingerprint},
+            "project_fingerprint": self.project_fingerprint,
+        }
 
 
 @dataclass(frozen=True)
@@ -49,29 +60,43 @@ class TableState:
     rows: int
     sha256: str
 
+    def as_data(self) -> dict[str, Any]:
+        """Return plain data."""
+        return dict(self.__dict__)
+
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a release holds. ``created`` is aware."""
+    """What a release holds. ``created`` is aware.
+
+    ``inputs`` and ``verification`` are those of the prepared release; ``parquet`` lists tables delivered as files.
+    """
 
     project: str
+    release_id: str
     terms: Terms
     created: datetime
+    decision: Decision
+    inputs: Mapping[str, Any]
+    verification: Mapping[str, int]
     requests: int
     studies: int
     files: Sequence[DeliveredFile]
     tables: Sequence[TableState]
     refused: Sequence[Mapping[str, str]] = ()
-    _id: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+    parquet: Sequence[Mapping[str, Any]] = ()
 
     def content(self) -> dict[str, Any]:
-        """Return everything but name and time, as plain data in a fixed order."""
+        """Return everything but the signature, as plain data in a fixed order."""
         return {
             "format": FORMAT,
             "project": self.project,
-            "software_version": self.terms.software_version,
-            "profile": {"name": self.terms.profile, "fingerprint": self.terms.profile_fingerprint},
-            "project_fingerprint": self.terms.project_fingerprint,
+            "release_id": self.release_id,
+            "created": self.created.astimezone(UTC).isoformat(),
+            "approval": {"by": self.decision.by, "at": self.decision.at.astimezone(UTC).isoformat()},
+            **self.terms.as_data(),
+            "inputs": dict(self.inputs),
+            "verification": dict(self.verification),
             "counts": {
                 "requests": self.requests,
                 "studies": self.studies,
@@ -79,10 +104,8 @@ class Manifest:
                 "bytes": sum(file.size for file in self.files),
                 "refused": len(self.refused),
             },
-            "tables": [
-                {"name": table.name, "rows": table.rows, "sha256": table.sha256}
-                for table in sorted(self.tables, key=lambda table: table.name)
-            ],
+            "tables": [table.as_data() for table in sorted(self.tables, key=lambda table: table.name)],
+            "parquet": sorted((dict(item) for item in self.parquet), key=lambda item: (item["destination"], item["path"])),
             "refused": sorted((dict(item) for item in self.refused), key=lambda item: sorted(item.items())),
             "files": [
                 {"path": file.path, "size": file.size, "sha256": file.sha256, "destinations": sorted(file.destinations)}
@@ -90,65 +113,81 @@ class Manifest:
             ],
         }
 
-    @property
-    def release_id(self) -> str:
-        """The first 32 hexadecimal digits of the content's SHA-256."""
-        if not self._id:
-            text = json.dumps(self.content(), sort_keys=True, separators=(",", ":"))
-            self._id.append(hashlib.sha256(text.encode()).hexdigest()[:32])
-        return self._id[0]
-
-    def to_bytes(self) -> bytes:
+    def to_bytes(self, key: SigningKey) -> bytes:
         """Return the file: JSON with sorted keys, one entry a line."""
-        data = {**self.content(), "release_id": self.release_id, "created": self.created.astimezone(UTC).isoformat()}
-        return (json.dumps(data, sort_keys=True, indent=1) + "\n").encode()
+        content = self.content()
+        content["files_sha256"] = hashlib.sha256(_canonical(content["files"])).hexdigest()
+        content["public_key"] = key.public.text
+        content["signature"] = key.sign(_signed(content))
+        return (json.dumps(content, sort_keys=True, indent=1) + "\n").encode()
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> tuple[bytes, str]:
-    """Write ``<folder>/<release id>.json`` unless it is there. Returns the file's bytes and their SHA-256.
+def manifest_path(folder: Path, release_id: str) -> Path:
+    """Return where the manifest of a release stands."""
+    return folder / f"{release_id}.json"
+
+
+def write_manifest(folder: Path, manifest: Manifest, key: SigningKey) -> bytes:
+    """Write ``<release id>.json`` unless it is there, and ``<key's name>.pem`` beside it. Returns the manifest's bytes.
 
     Raises:
         StorageFull, StorageUnwritable: the folder can't be written.
     """
-    path = folder / f"{manifest.release_id}.json"
-    data = manifest.to_bytes()
+    path = manifest_path(folder, manifest.release_id)
     try:
-        if path.exists():
-            data = path.read_bytes()
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.rename(path)
+        write_durably(folder / f"{key.public.name}.pem", key.public.pem.encode())
+        if not path.exists():
+            write_durably(path, manifest.to_bytes(key))
     except OSError as error:
         raise folder_fault(error, "the folder of manifests") from None
-    return data, hashlib.sha256(data).hexdigest()
+    return load_manifest(folder, manifest.release_id)
 
 
 def load_manifest(folder: Path, release_id: str) -> bytes:
     """Return the bytes of a manifest file. Raises IntegrityError when it is gone."""
     try:
-        return (folder / f"{release_id}.json").read_bytes()
+        return manifest_path(folder, release_id).read_bytes()
     except OSError:
         raise IntegrityError(
             f"The manifest of release '{release_id}' can't be read.", remedy="Restore it from a backup, then export again."
         ) from None
 
 
-def read_manifest(data: bytes) -> dict[str, Any]:
-    """Return a manifest file's content. Raises IntegrityError when it was changed or is none."""
+def read_manifest(data: bytes | str, *, public_key: PublicKey | None = None) -> dict[str, Any]:
+    """Return the content of a manifest file, or of the column ``manifest`` of the table ``release``.
+
+    Args:
+        data: JSON; without a list of files only what the signature covers is checked.
+        public_key: the key that must have signed it. Without it, the manifest's own: then a manifest that was changed and
+            signed anew by somebody else is not noticed.
+
+    Raises:
+        IntegrityError: it was changed, is none, or was signed by another key.
+    """
     try:
-        found = json.loads(data)
-        content = {name: value for name, value in found.items() if name not in ("release_id", "created")}
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        genuine = found["format"] == FORMAT and hashlib.sha256(text.encode()).hexdigest()[:32] == found["release_id"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        found = dict(json.loads(data))
+        own = PublicKey.of_text(found["public_key"])
+        genuine = found["format"] == FORMAT and own.verifies(_signed(found), found["signature"])
+        if "files" in found:
+            genuine = genuine and hashlib.sha256(_canonical(found["files"])).hexdigest() == found["files_sha256"]
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigurationError):
         genuine = False
     if not genuine:
         raise IntegrityError(
-            "The manifest is none, or was changed after it was written.", remedy="Get it from the lake's table 'release'."
+            "The manifest is none, or was changed after it was signed.",
+            remedy="Get it from the hospital's folder of manifests, or from the lake's table 'release'.",
         )
-    return dict(found)
+    if public_key is not None and own != public_key:
+        raise IntegrityError(
+            f"The manifest was signed by key '{own.name}', not by '{public_key.name}'.",
+            remedy="Ask the hospital for the public key of this release.",
+        )
+    return found
+
+
+def _signed(content: Mapping[str, Any]) -> bytes:
+    return _canonical({name: value for name, value in content.items() if name not in ("files", "signature")})
+
+
+def _canonical(data: Any) -> bytes:  # noqa: ANN401  whatever JSON holds
+    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()

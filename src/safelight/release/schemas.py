@@ -195,7 +195,9 @@ profile_fingerprint | text! | Fingerprint of the de-id profile.
 project_fingerprint | text! | Fingerprint of the project's settings.
 software_version | text! | Version of Safelight.
 manifest_sha256 | text! | SHA-256 of the manifest file, in hexadecimal.
-manifest | text! | The manifest as JSON, without its list of files.
+manifest | text! | The manifest as JSON, without its list of files; its signature holds without them.
+approved_by | text | Who let the release go.
+public_key | text | Public key (Ed25519, base64) that the manifest was signed for.
 """,
     ),
     _table(

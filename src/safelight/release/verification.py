@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from safelight.errors import IntegrityError
-
-_CHUNK: Final = 1 << 20
+from safelight.release.files import file_digest
 
 
 @dataclass(frozen=True)
@@ -53,17 +51,9 @@ def verify_delivery(manifests: Sequence[Mapping[str, Any]], folder: Path, *, des
             raise IntegrityError("A path in the manifest leaves the delivery's folder.")
         if not path.is_file():
             missing.append(name)
-        elif path.stat().st_size != entry["size"] or _sha256(path) != entry["sha256"]:
+        elif path.stat().st_size != entry["size"] or file_digest(path) != entry["sha256"]:
             changed.append(name)
         else:
             intact += 1
     there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     return Verdict(intact, tuple(missing), tuple(changed), tuple(sorted(there - set(listed))))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

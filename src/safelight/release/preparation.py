@@ -1,0 +1,181 @@
+"""Prepares a release: looks at everything that is verified and new, and freezes what will leave.
+
+Each instance is looked at once more, as the bytes that will be sent, and so is each row of notes and record
+(`Verifier`). A study with a finding is quarantined and the rest goes on; nothing is sent, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safelight.errors import IntegrityError
+from safelight.link import Request, StageCounts
+from safelight.model import InstanceOutcome, Reason, RequestState
+from safelight.release.accounts import last_release, news, table_states
+from safelight.release.destination import OutputFile
+from safelight.release.export import Export, StagedTable
+from safelight.release.files import file_digest, root_digest
+from safelight.release.pending import Draft, Pending, PreparedRequest, drafting, put_in_place
+from safelight.staging import read_staged
+
+
+@dataclass
+class Preparation:
+    """What preparing did. ``pending``: the release that is to be decided on or sent; None when there is nothing new.
+
+    ``counts`` tells of the requests that this call looked at and did not let through.
+    """
+
+    pending: Pending | None
+    counts: StageCounts = field(default_factory=StageCounts)
+
+
+def prepare(export: Export) -> Preparation:
+    """Prepare a release of all that is verified and new; one that is prepared already stays as it is.
+
+    A release that was refused is prepared anew; when the same comes out, it is still refused. Killed at any point and
+    called again it begins from the start: requests stay verified but for those that are quarantined.
+
+    Raises:
+        IntegrityError: staged files or rows contradict each other.
+        StorageFull, StorageUnwritable: the work folder can't be written.
+    """
+    pending = Pending.find(export.pending)
+    refused = pending is not None and pending.decision is not None and not pending.decision.approved
+    if pending and not refused:
+        return Preparation(pending)
+    with drafting(export.pending) as draft:
+        run = _Preparing(export, draft)
+        run.tables()
+        run.requests()
+        counts = StageCounts(sum(run.moved.values()), dict(run.moved), dict(run.reasons))
+        release_id = run.conclude()
+        if release_id is None:
+            if pending:
+                pending.remove()
+            return Preparation(None, counts)
+        if pending and release_id == pending.release_id:
+            return Preparation(pending, counts)
+        made = put_in_place(draft, export.pending)
+    told = {name: count for name, count in made.counts.items() if count}
+    export.database.audit("release-prepared", "safelight", project=export.project, release=made.release_id, **told)
+    return Preparation(made, counts)
+
+
+@dataclass
+class _Preparing:
+    export: Export
+    draft: Draft
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    moved: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    last: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.last = last_release(self.export)
+
+    def tables(self) -> None:
+        """Freeze staged tables: those of the last release are named again, and only new ones are sent."""
+        known = {(item["name"], item["sha256"]) for item in (self.last or {}).get("inputs", {}).get("tables", ())}
+        for staged in self.export.tables:
+            digest = file_digest(staged.path)
+            item = {"name": staged.origin, "table": staged.table, "sha256": digest, "rows": 0, "withheld": 0, "new": False}
+            # A table that somebody moved away, as an error told him to, is written again.
+            if (staged.origin, digest) not in known or self.export.lake.open(self.export.project, staged.table) is None:
+                item |= {"new": True, "rows": self._freeze(staged)}
+            self.inputs.append(item)
+
+    def _freeze(self, staged: StagedTable) -> int:
+        target = self.draft.table(staged.origin)
+        _link(staged.path, target)
+        rows = int(sum(batch.num_rows for batch in read_staged(target)[1]))
+        self.counts[f"{staged.table}_rows"] += rows
+        return rows
+
+    def requests(self) -> None:
+        """Look at every verified request, and write down those that may leave."""
+        studies: set[str] = set()
+        for request in self.export.database.find(self.export.project, [RequestState.VERIFIED]):
+            prepared = self._request(request)
+            if prepared is None:
+                continue
+            self.draft.add(prepared)
+            self.digests += [f"{row['SOPInstanceUID']} {row['sha256']}" for row in prepared.dicom_instance]
+            studies.update(row["StudyInstanceUID"] for row in prepared.dicom_instance)
+            self.counts["requests"] += 1
+            self.counts["series"] += len(prepared.image_occurrence)
+            self.counts["instances"] += len(prepared.dicom_instance)
+            self.counts["bytes"] += sum(row["bytes"] for row in prepared.dicom_instance)
+        self.counts["studies"] = len(studies)
+        self.draft.rows_done()
+
+    def _request(self, request: Request) -> PreparedRequest | None:
+        files = output_files(self.export, request)
+        if not files or not all(file.path.is_file() for file in files):
+            # The work folder lost it: it is de-identified again.
+            self._move(request, RequestState.RETRIEVED)
+            return None
+        rows = self.export.images(request, [file.path for file in files])
+        if {row["SOPInstanceUID"] for row in rows.dicom_instance} != {file.sop_uid for file in files}:
+            raise IntegrityError("The files of a request and their rows are not the same instances.")
+        names = {file.sop_uid: str(file.path.relative_to(self.export.work)) for file in files}
+        return PreparedRequest(request.id, names, rows.image_occurrence, rows.dicom_instance)
+
+    def _move(self, request: Request, to: RequestState, reason: Reason | None = None) -> None:
+        export = self.export
+        held = export.database.claim(
+            export.project, [RequestState.VERIFIED], worker=export.worker, limit=1, lease=export.lease, only=[request.id]
+        )
+        if held:
+            export.database.move(request.id, to, worker=export.worker, reason=reason)
+            self.moved[to.value] += 1
+            if reason:
+                self.reasons[reason.value] += 1
+
+    def conclude(self) -> str | None:
+        """Write down what the release holds. Returns its id, or None when there is nothing new."""
+        export, last = self.export, self.last or {}
+        new = self.counts["requests"] or any(item["new"] for item in self.inputs)
+        if not new and not news(export, table_states(export)):
+            return None
+        content = {
+            "project": export.project,
+            "terms": export.terms.as_data(),
+            "previous": last.get("release_id", ""),
+            "extracts": export.database.extract_digests(export.project),
+            "tables": self.inputs,
+            "instances": {"count": len(self.digests), "sha256": root_digest(self.digests)},
+        }
+        counts = dict.fromkeys(("requests", "studies", "series", "instances", "bytes"), 0)
+        counts |= dict.fromkeys(("studies_quarantined", "rows_withheld", "smallest_cell"), 0)
+        return self.draft.conclude(content, counts | self.counts)
+
+
+def output_files(export: Export, request: Request) -> Sequence[OutputFile]:
+    """Return the verified files of a request."""
+    return [
+        OutputFile(
+            export.work / instance.path,
+            instance.pseudo_study_instance_uid,
+            instance.pseudo_series_instance_uid,
+            instance.pseudo_sop_instance_uid,
+        )
+        for instance in export.database.instances(request.id)
+        if instance.outcome is InstanceOutcome.WRITTEN
+    ]
+
+
+def _link(source: Path, target: Path) -> None:
+    """Freeze a staged file. It is only ever replaced as a whole, so a link keeps what is looked at."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)  # a file system without links
