@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Final
 
@@ -77,7 +78,7 @@ def deidentify_files(files: list[Path], job: FolderJob, *, workers: int = 1) -> 
     firsts: dict[tuple[str, str], int] = {}
     repeated: dict[int, InstanceResult] = {}
     held: dict[int, InstanceResult] = {}
-    for place, result in _results(files, job, workers):
+    for place, result in deidentify_in_turn(files, job, workers=workers):
         key = (result.study_instance_uid, result.sop_instance_uid)
         if result.outcome is InstanceOutcome.WRITTEN and key in firsts:
             repeated[place] = result
@@ -96,16 +97,25 @@ def deidentify_files(files: list[Path], job: FolderJob, *, workers: int = 1) -> 
     yield from sorted(held.items())
 
 
-def _results(files: list[Path], job: FolderJob, workers: int) -> Iterator[tuple[int, InstanceResult]]:
+def worker_context() -> BaseContext:
+    """Return what starts workers: forked from a process that has imported this module once for all of them.
+
+    Forked from this one they would share its locks and descriptors in whatever state they are.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def deidentify_in_turn(files: list[Path], job: FolderJob, *, workers: int = 1) -> Iterator[tuple[int, InstanceResult]]:
+    """Give the results in the files' order as they come; of files that share a SOP instance UID one stays, any of them."""
     places = range(0, len(files), CHUNK)
     if workers <= 1 or len(files) <= 1:
         run = _Worker(job)
         for start in places:
             yield from enumerate(run(files[start : start + CHUNK]), start)
         return
-    # Forked workers would share this process's locks and descriptors in whatever state they are.
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(job,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=worker_context(), initializer=_start, initargs=(job,)) as pool:
         chunks = [files[start : start + CHUNK] for start in places]
         for start, results in zip(places, pool.map(_run, chunks), strict=True):
             yield from enumerate(results, start)
