@@ -11,7 +11,7 @@ from tasks.stages import check_project, report_stage
 
 @flow(name="cohort-ingest", flow_run_name="cohort-ingest-{project}")
 def cohort_ingest(project: ProjectSlug, delivery: DeliveryName = "") -> dict[str, int]:
-    """Read OMOP-ES extracts or CSV files, take out who opted out, issue pseudonyms.
+    """Read OMOP-ES extracts, CSV files or a view, take out who opted out, issue pseudonyms.
 
     Args:
         project: the project whose cohort folder is read.

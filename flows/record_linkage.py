@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.cohort import find_deliveries
-from tasks.linkage import link_records
+from tasks.linkage import find_record_sources, link_records
 from tasks.parameters import ProjectSlug
 from tasks.stages import check_project, report_stage
 
 
 @flow(name="record-linkage", flow_run_name="record-linkage-{project}")
 def record_linkage(project: ProjectSlug) -> dict[str, int]:
-    """Take the allow-listed columns of the deliveries' public tables, for patients of the cohort.
+    """Take the allow-listed columns of the project's record tables, for patients of the cohort.
 
     Args:
-        project: the project whose deliveries are read.
+        project: the project whose deliveries, files and warehouses are read.
     """
     check_project(project)
-    return report_stage(project, "linkage", [link_records(project, name) for name in find_deliveries(project)])
+    return report_stage(project, "linkage", [link_records(project, name) for name in find_record_sources(project)])

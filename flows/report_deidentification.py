@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.cohort import find_deliveries
+from tasks.linkage import find_record_sources
 from tasks.parameters import ProjectSlug
 from tasks.reports import deidentify_delivery_reports
 from tasks.stages import check_project, report_stage
@@ -21,5 +21,5 @@ def report_deidentification(project: ProjectSlug) -> dict[str, int]:
     check_project(project)
     validate_changed_configuration(project)
     return report_stage(
-        project, "reports", [deidentify_delivery_reports(project, name) for name in find_deliveries(project)]
+        project, "reports", [deidentify_delivery_reports(project, name) for name in find_record_sources(project)]
     )

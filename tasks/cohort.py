@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prefect import get_run_logger, task
 
 from safelight.cohort.delivery import delivery_names, open_delivery
 from safelight.cohort.ingest import ingest
 from safelight.cohort.opt_out import read_opt_out_answer
 from safelight.cohort.patient_record import read_patient_record
+from safelight.cohort.view import read_view
 from safelight.project import project_slugs
 from tasks.parameters import profiles_folder
 from tasks.policies import RETRYING
+from tasks.sources import open_warehouse
 from tasks.wiring import now, open_run
+
+if TYPE_CHECKING:
+    from safelight.cohort import Delivery
+    from tasks.wiring import ProjectRun
 
 
 @task(task_run_name="deliveries-{project}", **RETRYING)
 def find_deliveries(project: str, delivery: str = "") -> list[str]:
     """Return the names of the deliveries in the cohort folder, or the one asked for."""
     with open_run(project) as run:
+        if run.project.cohort.kind == "sql":
+            return [run.project.cohort.requests]
         return delivery_names(run.cohort_folder, run.project.cohort.kind, only=delivery)
 
 
@@ -32,12 +42,7 @@ def ingest_delivery(project: str, delivery: str) -> dict[str, int]:
             else None
         )
         report = ingest(
-            open_delivery(
-                run.cohort_folder / delivery,
-                run.project.cohort.kind,
-                project=project,
-                projects=project_slugs(profiles_folder() / "projects"),
-            ),
+            _open(run, delivery),
             database=run.database,
             pseudonymizer=run.pseudonymizer,
             patients=read_patient_record(run.record_folder),
@@ -46,3 +51,12 @@ def ingest_delivery(project: str, delivery: str) -> dict[str, int]:
         for reason, count in report.set_aside.items():
             get_run_logger().warning("Delivery %s: %d rows set aside as %s.", delivery, count, reason)
         return report.counts()
+
+
+def _open(run: ProjectRun, delivery: str) -> Delivery:
+    cohort, project = run.project.cohort, run.project.slug
+    if cohort.kind == "sql":
+        with open_warehouse(cohort.warehouse) as warehouse:
+            return read_view(warehouse, cohort.requests, project=project, generated=now())
+    slugs = project_slugs(profiles_folder() / "projects")
+    return open_delivery(run.cohort_folder / delivery, cohort.kind, project=project, projects=slugs)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from safelight.cohort.omop import SUMMARY, read_summary
 from safelight.reports.batch import deidentify_notes
-from safelight.reports.omop import read_notes
 from safelight.reports.staging import stage_notes
 from safelight.reports.workers import Setup
 from safelight.text import load_site
 from safelight.text.elements import ElementCleaner
 from tasks.policies import RETRYING
+from tasks.sources import open_source
 from tasks.wiring import open_run
 
 if TYPE_CHECKING:
@@ -58,18 +57,18 @@ def report_setup(run: ProjectRun) -> Setup:
     return Setup(load_site(run.record_folder), policy.ner, run.profile.report_dates, policy.max_characters)
 
 
-@task(task_run_name="reports-of-{delivery}", **RETRYING)
-def deidentify_delivery_reports(project: str, delivery: str) -> dict[str, int]:
-    """De-identify one delivery's notes into the work folder. Returns counts by name."""
-    with open_run(project) as run:
-        if not run.project.reports.include or run.project.cohort.kind == "csv":
+@task(task_run_name="reports-of-{source}", **RETRYING)
+def deidentify_delivery_reports(project: str, source: str) -> dict[str, int]:
+    """De-identify the notes of one delivery or other source into the work folder. Returns counts by name."""
+    with open_run(project) as run, open_source(run, source) as found:
+        if not run.project.reports.include:
             return {}
         people = run.people()
         outside = 0
 
         def of_the_cohort() -> Iterator[Note]:
             nonlocal outside
-            for note in read_notes(run.cohort_folder / delivery):
+            for note in found.notes:
                 if note.person_id in people:
                     yield note
                 else:
@@ -84,9 +83,8 @@ def deidentify_delivery_reports(project: str, delivery: str) -> dict[str, int]:
             known=lambda person_id: run.database.patient(project, people[person_id]),
             fingerprint=configuration,
         )
-        path = run.work / "notes" / f"{delivery}.parquet"
-        generated = read_summary(run.cohort_folder / delivery / SUMMARY)[0]
-        staged = stage_notes(results, path, generated=generated, configuration=configuration)
+        path = run.work / "notes" / f"{source}.parquet"
+        staged = stage_notes(results, path, generated=found.generated, configuration=configuration)
         return {
             "notes released": staged.released,
             "notes of people outside the cohort": outside,

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 
 from safelight.model import RequestState
 from tasks.policies import LEASE, RETRYING
+from tasks.sources import check_sources
 from tasks.wiring import open_run
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def check_project(project: str) -> None:
     """Find what is wrong with settings, keys, blocks and folders before anything is asked of an archive."""
     with open_run(project) as run:
         run.check()
+        check_sources(run)
         get_run_logger().info("Project %s: settings, key, blocks and folders are in order.", project)
 
 

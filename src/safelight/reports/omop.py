@@ -11,10 +11,13 @@ import pyarrow.parquet as pq
 from safelight.errors import ExtractInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_COLUMNS: Final = (
+    import pyarrow as pa
+
+#: What is read of a note; the first two and the text must be there.
+COLUMNS: Final = (
     "note_id",
     "person_id",
     "note_event_id",
@@ -58,7 +61,7 @@ def read_notes(extract_folder: Path) -> Iterator[Note]:
                 raise ExtractInvalid(
                     f"{path.name} lacks the columns {', '.join(missing)}.", remedy="Deliver NOTE as OMOP CDM 5.4 has it."
                 )
-            columns = [names[name] for name in _COLUMNS if name in names]
+            columns = [names[name] for name in COLUMNS if name in names]
             for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
                 for row in batch.to_pylist():
                     yield _note({name.lower(): value for name, value in row.items()})
@@ -67,6 +70,20 @@ def read_notes(extract_folder: Path) -> Iterator[Note]:
             raise ExtractInvalid(
                 f"{path.name} can't be read ({type(error).__name__}).", remedy="Deliver it again."
             ) from None
+
+
+def notes_of(batches: Iterable[pa.RecordBatch]) -> Iterator[Note]:
+    """Yield the notes of a table that another source gives in batches of ``COLUMNS``. Memory: a batch.
+
+    Raises:
+        ExtractInvalid: it lacks a column.
+    """
+    for batch in batches:
+        if missing := [name for name in _NEEDED if name not in batch.schema.names]:
+            raise ExtractInvalid(
+                f"The source of notes lacks the columns {', '.join(missing)}.", remedy="Give NOTE as OMOP CDM 5.4 has it."
+            )
+        yield from (_note(row) for row in batch.to_pylist())
 
 
 def _files(folder: Path) -> list[Path]:
