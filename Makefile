@@ -40,7 +40,8 @@ bench: dev ## Measure; prints a table and writes bench/results/
 	@$(BIN)/python -m bench.run $(ARGS)
 
 lock: dev ## Renew the pinned versions from pyproject.toml; ARGS=--upgrade takes newer ones
-	@for groups in "requirements.txt --group app" "requirements-dev.txt --group app --group dev"; do \
+	@for groups in "requirements.txt --group app" "requirements-models.txt --group app --group models" \
+			"requirements-dev.txt --group app --group dev"; do \
 		$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--custom-compile-command "make lock" $(ARGS) --output-file deployments/$$groups || exit 1; \
 	done

@@ -63,7 +63,8 @@ class Environment:
         print(f"Installing about {count} packages of {lock.relative_to(ROOT)}: one to three minutes", flush=True)
         install = [*([str(self.python), "-m", "pip"] if pip is None else [*pip, "--python", str(self.python)]), "install"]
         install += ["--disable-pip-version-check", "-qq"]
-        _run([*install, "--require-hashes", "-r", str(lock)])
+        # Without dependencies: the lock file names all that are wanted, and leaves some out on purpose.
+        _run([*install, "--require-hashes", "--no-deps", "-r", str(lock)])
         _run([*install, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
         self._note(kind).write_text(wanted(kind))
         print(f"Ready after {time.monotonic() - began:.0f} s: {self.folder.name}/bin/safelight --help", flush=True)

@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from importlib.metadata import version
+from itertools import pairwise
 
 import pytest
 from packaging.markers import Marker
@@ -16,11 +17,16 @@ from packaging.version import Version
 
 from tests.repo import ROOT
 
-LOCKS = ("requirements.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements-models.txt", "requirements-dev.txt")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DOMAIN = PYPROJECT["project"]["dependencies"]
 GROUPS = PYPROJECT["dependency-groups"]
-WANTED = {"requirements.txt": DOMAIN + GROUPS["app"], "requirements-dev.txt": DOMAIN + GROUPS["app"] + GROUPS["dev"]}
+DEV = [*GROUPS["models"], *(asked for asked in GROUPS["dev"] if isinstance(asked, str))]
+WANTED = {
+    "requirements.txt": DOMAIN + GROUPS["app"],
+    "requirements-models.txt": DOMAIN + GROUPS["app"] + GROUPS["models"],
+    "requirements-dev.txt": DOMAIN + GROUPS["app"] + DEV,
+}
 
 
 def _entries(lock: str) -> list[str]:
@@ -56,10 +62,14 @@ def test_no_lock_says_where_packages_come_from(lock: str) -> None:
     assert re.findall(r"://|^-|index-url|find-links|@ ", text, flags=re.MULTILINE) == []
 
 
-def test_the_lock_for_developers_is_the_other_one_and_more() -> None:
-    runtime, dev = _pins("requirements.txt"), _pins("requirements-dev.txt")
-    assert {name: str(pin) for name, pin in runtime.items()} == {name: str(dev[name]) for name in runtime}
-    assert len(dev) > len(runtime)
+def test_each_lock_is_the_one_before_and_more() -> None:
+    for less, more in pairwise(map(_pins, LOCKS)):
+        assert {name: str(pin) for name, pin in less.items()} == {name: str(more[name]) for name in less}
+        assert len(more) > len(less)
+
+
+def test_what_would_fetch_models_is_in_no_lock() -> None:
+    assert [lock for lock in LOCKS if {"arcjet", "huggingface-hub"} & set(_pins(lock))] == []
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
