@@ -114,9 +114,9 @@ class Limits:
         if not self._client.call("increment_concurrency_slots", [name], slots, "rate_limit").json():
             raise _missing(name)
 
-    def lease(self, name: str, seconds: float) -> str:
-        """Take one slot under a lease, and return the lease's id. Raises httpx.HTTPStatusError when there is no room."""
-        answer = self._client.call("increment_concurrency_slots_with_lease", [name], 1, "concurrency", seconds).json()
+    def lease(self, name: str, slots: int, seconds: float) -> str:
+        """Take slots under a lease, and return the lease's id. Raises httpx.HTTPStatusError when there is no room."""
+        answer = self._client.call("increment_concurrency_slots_with_lease", [name], slots, "concurrency", seconds).json()
         if not answer["limits"]:
             raise _missing(name)
         return str(answer["lease_id"])

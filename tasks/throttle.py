@@ -4,7 +4,7 @@
 slot an operation the limiter under-delivers by up to 40 %, with a hundred it is exact, and rates may be fractional.
 ``archive-<block>-kilobytes`` is another, of what the archive sends. ``archive-<block>-associations`` counts associations
 in flight. They are the manager's, and no worker ever changes them. Where the archive's hours or its own speed leave only a
-part of the rate, an operation takes as many more slots.
+part of the rate, an operation and an association take as many more slots.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import math
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
@@ -160,21 +161,30 @@ class OrchestratorThrottle:
     def association(self) -> Iterator[None]:
         """Hold one association's place. Raises ArchiveClosed, ConfigurationError, TransientError."""
 
-        def take() -> str:
-            self._limits.look(self._associations)
-            return self._limits.lease(self._associations, LEASE_SECONDS)
+        def take() -> _Place:
+            slots = self._pace.slots(self._limits.look(self._associations).limit)
+            lease = self._limits.lease(self._associations, slots, LEASE_SECONDS)
+            return self._places.hold(_Place(UUID(lease), slots, time.monotonic()))
 
         self._pace.check_hours()
         # An archive that is stopped by another of its limits is not even called.
         for name in (self._operations, self._kilobytes, self._associations):
             self._limits.look(name)
-        place = self._places.idle() or self._places.hold(
-            self._limits.wait(self._associations, take, patience=self._patience)
-        )
+        slots = self._pace.slots(self._limits.look(self._associations).limit)
+        place = self._places.idle(slots) or self._limits.wait(self._associations, take, patience=self._patience)
         try:
             yield
         finally:
             self._places.give(place)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Slots of the associations limit that one association holds under a lease, since when."""
+
+    lease: UUID
+    slots: int
+    since: float
 
 
 class _Places:
@@ -183,8 +193,8 @@ class _Places:
     def __init__(self, client: LimitsClient) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._held: dict[UUID, float] = {}
-        self._idle: list[UUID] = []
+        self._held: set[_Place] = set()
+        self._idle: list[_Place] = []
         self._ended = threading.Event()
         self._renewer = threading.Thread(target=self._renew, name="places", daemon=True)
 
@@ -194,34 +204,39 @@ class _Places:
     def stop(self) -> None:
         self._ended.set()
         self._renewer.join()
-        for lease in list(self._held):
-            self._release(lease)
+        for place in list(self._held):
+            self._release(place)
 
-    def hold(self, lease_id: str) -> UUID:
-        lease = UUID(lease_id)
+    def hold(self, place: _Place) -> _Place:
         with self._lock:
-            self._held[lease] = time.monotonic()
-        return lease
+            self._held.add(place)
+        return place
 
-    def idle(self) -> UUID | None:
-        """Return a place that was given back just now."""
+    def idle(self, slots: int) -> _Place | None:
+        """Return a place of so many slots that was given back just now; others are of no use any more."""
         with self._lock:
-            return self._idle.pop() if self._idle else None
+            idle, self._idle = self._idle, []
+            place = next((one for one in idle if one.slots == slots), None)
+            self._idle = [one for one in idle if one.slots == slots and one is not place]
+        for one in idle:
+            if one.slots != slots:
+                self._release(one)
+        return place
 
-    def give(self, lease: UUID) -> None:
+    def give(self, place: _Place) -> None:
         """Keep a fresh place for the next association, give an old one back."""
-        with self._lock:
-            fresh = time.monotonic() - self._held[lease] < GOOD_FOR_SECONDS
-            if fresh:
-                self._idle.append(lease)
-        if not fresh:
-            self._release(lease)
+        fresh = time.monotonic() - place.since < GOOD_FOR_SECONDS
+        if fresh:
+            with self._lock:
+                self._idle.append(place)
+        else:
+            self._release(place)
 
-    def _release(self, lease: UUID) -> None:
+    def _release(self, place: _Place) -> None:
         with self._lock:
-            self._held.pop(lease, None)
+            self._held.discard(place)
         try:
-            self._client.call("release_concurrency_slots_with_lease", lease)
+            self._client.call("release_concurrency_slots_with_lease", place.lease)
         except httpx.HTTPError:
             return  # it runs out by itself
 
@@ -231,12 +246,12 @@ class _Places:
         while not self._ended.wait(GOOD_FOR_SECONDS):
             with self._lock:
                 idle, self._idle = self._idle, []
-            for lease in idle:
-                self._release(lease)
+            for place in idle:
+                self._release(place)
             if time.monotonic() - renewed > LEASE_SECONDS / 3:
                 renewed = time.monotonic()
-                for lease in list(self._held):
+                for place in list(self._held):
                     try:
-                        self._client.call("renew_concurrency_lease", lease, LEASE_SECONDS)
+                        self._client.call("renew_concurrency_lease", place.lease, LEASE_SECONDS)
                     except httpx.HTTPError:
                         continue  # tried again in a third of the lease

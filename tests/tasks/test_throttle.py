@@ -46,6 +46,9 @@ class Paced(Pace):
         self.check_hours()
         return budget * self.share
 
+    def slots(self, associations: int) -> int:
+        return min(associations, round(1 / self.share))
+
     def answered(self, operation: str, seconds: float, *, size: int = 1) -> None:
         self.heard.append((operation, seconds, size))
 
@@ -222,6 +225,26 @@ def test_no_more_associations_than_allowed_are_in_flight() -> None:
     assert most == 2
     with get_client(sync_client=True) as client:
         assert client.read_global_concurrency_limit_by_name(associations_limit("two-at-once")).active_slots == 0
+
+
+def test_a_share_of_the_budget_leaves_fewer_associations() -> None:
+    an_archive("fewer", associations=4)
+    pace = Paced(share=0.5)
+    with throttled("fewer", pace, patience_seconds=0) as throttle:
+        with (
+            throttle.association(),
+            throttle.association(),
+            pytest.raises(ArchiveClosed, match="no leave"),
+            throttle.association(),
+        ):
+            pytest.fail("a third association at half the budget")
+        pace.share = 1.0
+        with throttle.association(), throttle.association(), throttle.association(), throttle.association():
+            pass
+        # Never so few that none is left.
+        pace.share = 0.1
+        with throttle.association():
+            pass
 
 
 def test_places_of_a_killed_worker_can_be_freed() -> None:

@@ -23,7 +23,7 @@ from safelight.errors import TransientError
 from safelight.link import ArchivePace, LinkDatabase
 
 #: Operations that a judgement rests on: so many are looked at, and with fewer than ``_ENOUGH`` there is none.
-_RECENT: Final = 9
+_RECENT: Final = 5
 _ENOUGH: Final = 3
 #: Up to so much of the usual time an operation counts as quick.
 _QUICK: Final = 1.2

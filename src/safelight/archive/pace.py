@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 
@@ -41,6 +42,13 @@ class Pace:
         if period is None:
             raise self._closed()
         return min(budget, period.operations_per_second or budget) * self._load.share
+
+    def slots(self, associations: int) -> int:
+        """Return how many of so many associations one association counts for: fewer are in flight when the share is small.
+
+        A step of the share at most doubles what is in flight, so no step overloads an archive to more than twice its knee.
+        """
+        return min(associations, math.ceil(round(1 / self._load.share, 6)))
 
     def answered(self, operation: str, seconds: float, *, size: int = 1) -> None:
         """Note how long an operation took; those of about the same size are compared with each other.
