@@ -101,6 +101,7 @@ class Reason(StrEnum):
     RULE_NOT_APPLICABLE = "rule_not_applicable"
     # failed: may be tried again
     ARCHIVE_UNREACHABLE = "archive_unreachable"
+    ARCHIVE_CLOSED = "archive_closed"
     INCOMPLETE = "incomplete"
     STORAGE_FULL = "storage_full"
     DESTINATION_REFUSED = "destination_refused"
@@ -125,6 +126,7 @@ _REJECTS: Final = frozenset(
 _FAILS: Final = frozenset(
     {
         Reason.ARCHIVE_UNREACHABLE,
+        Reason.ARCHIVE_CLOSED,
         Reason.INCOMPLETE,
         Reason.STORAGE_FULL,
         Reason.DESTINATION_REFUSED,

@@ -40,6 +40,9 @@ from safelight.link import LinkDatabase, Request, StageCounts
 from safelight.model import Reason, RequestState, outcome_of
 
 _NOTHING: Final = Fetched(0, 0)
+_WAITS: Final = {StorageFull: Reason.STORAGE_FULL, ArchiveClosed: Reason.ARCHIVE_CLOSED}
+#: Until when a request waits at most for an archive that is closed.
+_LONGEST_WAIT: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -378,7 +381,7 @@ class _Batch:
 
     def _later(self, request: Request, passing: TransientError) -> _Ended:
         """Put a request off to its next attempt, or end it when it has had its attempts."""
-        reason = Reason.STORAGE_FULL if isinstance(passing, StorageFull) else Reason.ARCHIVE_UNREACHABLE
+        reason = next((reason for kind, reason in _WAITS.items() if isinstance(passing, kind)), Reason.ARCHIVE_UNREACHABLE)
         # An archive that is closed or busy has not failed the request, so that costs it no attempt.
         failed = not isinstance(passing, ArchiveClosed | ArchiveBusy)
         # Read again: locating it may have started a new count.
@@ -386,6 +389,9 @@ class _Batch:
         if failed and request.attempts + 1 >= self._max_attempts:
             return self._end(request, RequestState.FAILED, reason)
         not_before = self._clock() + next_attempt(request.attempts if failed else 0, jitter=self._archives[0].jitter)
+        if isinstance(passing, ArchiveClosed) and passing.until is not None:
+            # Not much longer than that: the hours in the project's file may be corrected meanwhile.
+            not_before = max(not_before, min(passing.until, self._clock() + _LONGEST_WAIT))
         self._database.retry_later(request.id, worker=self._worker, reason=reason, not_before=not_before, counts=failed)
         return _Ended(None, reason)
 

@@ -53,6 +53,7 @@ class Circuit:
             raise ArchiveClosed(
                 f"Archive '{name}' failed too often ({health.cause or 'no cause given'}).",
                 remedy=f"It rests until {until:%H:%M:%S} UTC.",
+                until=until,
             )
         # Whoever comes now tries; the others wait for one more rest, also when the one who tries is killed.
         self._write(ArchiveHealth("half_open", health.failures, self._clock(), health.cause))
