@@ -139,18 +139,6 @@ def test_more_changes_than_one_commit_takes_are_all_made(lake: Lake) -> None:
     assert stored == {keys[0]: 7, "new": 7} | dict.fromkeys(keys[1:], 1)
 
 
-def test_duckdb_and_polars_read_what_was_written(lake: Lake) -> None:
-    lake.write(PROJECT, "image_occurrence", [rows("image_occurrence", ["a", "b"])])
-    lake.write(PROJECT, "image_occurrence", [[row("image_occurrence", "a", instances=1)]])
-    place = lake.location(PROJECT, "image_occurrence")
-    with connect() as connection:
-        found = connection.execute(
-            f"SELECT sum(instances), min(image_occurrence_date) FROM delta_scan('{place}')"
-        ).fetchall()
-    assert found == [(8, date(2020, 1, 31))]
-    assert pl.scan_delta(place).select(pl.col("instances").sum()).collect().item() == 8
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
