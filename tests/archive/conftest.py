@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from safelight.archive import Archive, RawCache, StorageReceiver, Unlimited, locate_and_retrieve
+from safelight.archive.intake import Intake
 from safelight.archive.settings import ArchiveUse
 from safelight.archive.web import WebService
 from safelight.link import LinkDatabase, Request, StageCounts
@@ -83,6 +84,7 @@ class Reached:
 def an_archive(peer: Any, name: str = "main", *, calling: str = "SAFELIGHT", **use: Any) -> Archive:
     """An archive without a budget, that retries at once and does not wait for stragglers longer than need be."""
     retrieve = getattr(peer, "retrieve", "c-move")
+    tls = use.pop("tls", None)
     settings = {"settle_seconds": 0.3, "timeout_seconds": 10, "attempts": 3, "retrieve": retrieve, **use}
     if settings["retrieve"] == "dicomweb" and not isinstance(peer, WebService):
         peer = WebService(peer.dicomweb_url, auth=(peer.username, peer.password))
@@ -94,6 +96,7 @@ def an_archive(peer: Any, name: str = "main", *, calling: str = "SAFELIGHT", **u
         throttle=Unlimited(),
         sleep=lambda seconds: time.sleep(min(seconds, 0.05)),
         jitter=lambda: 0.0,
+        tls=tls,
     )
 
 
@@ -133,7 +136,9 @@ class Stage:
         states = (RequestState.LOCATED, RequestState.REQUESTED)
         return self.database.claim(PROJECT, states, worker=self.worker, limit=limit, lease=LEASE)
 
-    def run(self, receiver: StorageReceiver, *archives: Archive, ids: list[int] | None = None, **more: Any) -> StageCounts:
+    def run(
+        self, receiver: StorageReceiver | Intake, *archives: Archive, ids: list[int] | None = None, **more: Any
+    ) -> StageCounts:
         return locate_and_retrieve(
             self.claim() if ids is None else ids,
             database=self.database,

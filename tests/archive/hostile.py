@@ -111,7 +111,7 @@ class HostileArchive:
             yield status, None
             return
         level = event.identifier.QueryRetrieveLevel
-        seen = set()
+        seen: set[tuple[str, ...]] = set()
         for instance in self._matching(event.identifier):
             answer = Dataset()
             answer.QueryRetrieveLevel = level

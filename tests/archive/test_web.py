@@ -165,11 +165,37 @@ def test_passwords(orthanc: Orthanc) -> None:
 
 
 def test_tokens(hostile: HostileWebArchive) -> None:
-    tokens = iter(["one", "two"])
-    archive = an_archive(WebService(hostile.url, auth=lambda: next(tokens)), retrieve="dicomweb")
+    """One that has run out is renewed, once."""
+    asked: list[bool] = []
+
+    def give(*, fresh: bool) -> str:
+        asked.append(fresh)
+        return "new" if fresh else "old"
+
+    archive = an_archive(WebService(hostile.url, auth=give), retrieve="dicomweb")
     archive.echo()
+    hostile.on_request = lambda _path: 401 if hostile.headers[-1]["Authorization"] == "Bearer old" else None
     archive.echo()
-    assert [one["Authorization"] for one in hostile.headers] == ["Bearer one", "Bearer two"]
+    assert [one["Authorization"] for one in hostile.headers] == ["Bearer old", "Bearer old", "Bearer new"]
+    assert asked == [False, False, True]
+    hostile.on_request = lambda _path: 401
+    with pytest.raises(ArchiveMisconfigured, match="credentials"):
+        archive.echo()
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(PermissionError, ArchiveMisconfigured), (ConnectionError, ArchiveUnreachable)]
+)
+def test_without_a_token_nothing_is_sent(
+    hostile: HostileWebArchive, error: type[Exception], expected: type[Exception]
+) -> None:
+    def give(*, fresh: bool) -> str:
+        raise error("CANARY")
+
+    with pytest.raises(expected) as caught:
+        an_archive(WebService(hostile.url, auth=give), retrieve="dicomweb", attempts=1).echo()
+    assert "CANARY" not in str(caught.value)
+    assert not hostile.requests
 
 
 def context(authority: Authority, certificate: Certificate, *, ask: bool = False) -> ssl.SSLContext:

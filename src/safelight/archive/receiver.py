@@ -28,6 +28,7 @@ from safelight.model import DicomPeer
 
 _LOG: Final = logging.getLogger(__name__)
 _POLL: Final = 0.05
+_HANDSHAKE_SECONDS: Final = 10.0
 _VERIFICATION: Final = "1.2.840.10008.1.1"
 
 
@@ -35,6 +36,19 @@ class _Server(ThreadedAssociationServer):  # type: ignore[misc]
     """Looks at the address before a word is spoken, and prints no traceback."""
 
     receiver: StorageReceiver
+    tls: ssl.SSLContext | None
+
+    def finish_request(self, request: socket.socket, client_address: tuple[Any, ...]) -> None:
+        """Speak TLS first, in the connection's own thread: a silent peer must not hold up the others."""
+        if self.tls is not None:
+            try:
+                request.settimeout(_HANDSHAKE_SECONDS)
+                request = self.tls.wrap_socket(request, server_side=True)
+            except OSError:
+                self.receiver.refuse("tls")
+                self.shutdown_request(request)
+                return
+        super().finish_request(request, client_address)
 
     def verify_request(self, request: object, client_address: tuple[Any, ...]) -> bool:  # noqa: ARG002
         return self.receiver.knows_address(str(client_address[0]))
@@ -55,7 +69,7 @@ class StorageReceiver:
         reserve_bytes: free disk space that is never used; below it instances are refused with A700.
         maximum_associations: more are rejected as passing, by PS3.8 table 9-21.
         idle_seconds: an association that is silent for so long is dropped.
-        tls: TLS context with our certificate, or None for none.
+        tls: TLS context with our certificate, that asks callers for theirs; None: no TLS.
     """
 
     def __init__(
@@ -110,7 +124,6 @@ class StorageReceiver:
         try:
             self._server = entity.make_server(
                 (self.host, self._port),
-                ssl_context=self._tls,
                 server_class=_Server,
                 evt_handlers=[
                     (evt.EVT_CONN_OPEN, library.without_delay),
@@ -127,6 +140,7 @@ class StorageReceiver:
                 remedy="Wait for a run that is receiving, or give the receiver's block another port and tell the archives.",
             ) from None
         self._server.receiver = self
+        self._server.tls = self._tls
         # Else each accepted connection waits for the next one before its thread starts.
         self._server.daemon_threads = True
         entity._servers.append(self._server)

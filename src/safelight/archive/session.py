@@ -21,7 +21,7 @@ from safelight.archive.contexts import roles, storage_contexts
 from safelight.archive.identifier import Answer, DatasetAnswer, Keys, Part, encode, keys_of
 from safelight.archive.reception import Reception
 from safelight.archive.watch import Watch
-from safelight.dimse import checkpoint, library
+from safelight.dimse import checkpoint, library, tls
 from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable
 from safelight.model import DicomPeer
 
@@ -141,10 +141,15 @@ class DimseSession:
         self._aborted = self._aborted or isinstance(event.pdu, A_ABORT_RQ)
 
     def _not_established(self) -> ArchiveBusy | ArchiveMisconfigured | ArchiveUnreachable:
-        name = self._caller.name
+        name, peer = self._caller.name, self._caller.peer
         if self._association.is_rejected:
             answer = self._association.acceptor.primitive
             return self._rejected(answer.result, answer.result_source, answer.diagnostic)
+        if self._caller.tls is not None and (why := tls.why_refused(self._caller.tls, peer.host, peer.port)):
+            return ArchiveMisconfigured(
+                f"There is no TLS with archive '{name}': {why}.",
+                remedy="Check tls, ca_file, cert_file and key_file in its block, and when the certificates end.",
+            )
         if self._aborted:
             return self._abort_error()
         if self._connected:

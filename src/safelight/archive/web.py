@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
 import requests
@@ -31,8 +31,22 @@ _PIECE: Final = 1 << 20
 _INSTANCES: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _BUSY: Final = frozenset({408, 425, 429, 503})
 _NOTHING: Final = frozenset({204, 404, 410})
+_UNAUTHORIZED: Final = 401
 #: A UID that no study has: that of the Verification SOP class.
 _NO_STUDY: Final = "1.2.840.10008.1.1"
+
+
+class BearerToken(Protocol):
+    """Gives tokens of an identity provider (RFC 6750)."""
+
+    def __call__(self, *, fresh: bool) -> str:
+        """Return a token; a new one if ``fresh``, because the last was refused.
+
+        Raises:
+            PermissionError: the provider refuses to give one.
+            ConnectionError: it does not answer.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,13 +55,13 @@ class WebService:
 
     Args:
         url: base address, without ``/studies``.
-        auth: user and password; or a function that returns a bearer token; or None.
+        auth: user and password; or what gives bearer tokens; or None.
         ca: certificate authority to trust instead of the system's.
         certificate: files of our own certificate and its key; None: none is shown.
     """
 
     url: str
-    auth: tuple[str, str] | Callable[[], str] | None = field(default=None, repr=False)
+    auth: tuple[str, str] | BearerToken | None = field(default=None, repr=False)
     ca: Path | None = None
     certificate: tuple[Path, Path] | None = None
 
@@ -179,20 +193,15 @@ class WebSession:
         self, path: str, accept: str, timeout: float, query: Sequence[tuple[str, str]] = ()
     ) -> Iterator[requests.Response | None]:
         """Send a request; None: there is nothing at that address."""
-        address = self._service.url.rstrip("/") + quote(path)
         # Compressed, a service sends at a tenth of the speed.
         headers = {"Accept": accept, "Accept-Encoding": "identity"}
-        if callable(self._service.auth):
-            headers["Authorization"] = f"Bearer {self._service.auth()}"
         try:
-            with self._session.get(
-                address,
-                params=list(query),
-                headers=headers,
-                timeout=(min(10.0, timeout), timeout),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            response = self._send(path, query, headers, timeout)
+            if response.status_code == _UNAUTHORIZED and callable(self._service.auth):
+                # The token may have run out: a new one, once.
+                response.close()
+                response = self._send(path, query, headers, timeout, fresh=True)
+            with response:
                 if response.status_code in _NOTHING:
                     yield None
                 else:
@@ -217,6 +226,31 @@ class WebSession:
         except (requests.exceptions.RequestException, OSError):
             raise self._unreachable() from None
 
+    def _send(
+        self, path: str, query: Sequence[tuple[str, str]], headers: dict[str, str], timeout: float, *, fresh: bool = False
+    ) -> requests.Response:
+        if callable(self._service.auth):
+            headers["Authorization"] = f"Bearer {self._token(self._service.auth, fresh=fresh)}"
+        return self._session.get(
+            self._service.url.rstrip("/") + quote(path),
+            params=list(query),
+            headers=headers,
+            timeout=(min(10.0, timeout), timeout),
+            allow_redirects=False,
+            stream=True,
+        )
+
+    def _token(self, give: BearerToken, *, fresh: bool) -> str:
+        try:
+            return give(fresh=fresh)
+        except PermissionError:
+            raise ArchiveMisconfigured(
+                f"There is no token for archive '{self._name}', or it was refused.",
+                remedy="Check the credentials in its block.",
+            ) from None
+        except ConnectionError:
+            raise ArchiveUnreachable(f"Who gives tokens for archive '{self._name}' does not answer.") from None
+
     def _unreachable(self) -> ArchiveUnreachable:
         return ArchiveUnreachable(
             f"Archive '{self._name}' can't be reached, or the connection was lost.",
@@ -227,7 +261,7 @@ class WebSession:
         name = self._name
         if status < 300:
             return
-        if status in {401, 403}:
+        if status in {_UNAUTHORIZED, 403}:
             raise ArchiveMisconfigured(
                 f"Archive '{name}' does not let us in (status {status}).", remedy="Check the credentials in its block."
             )
