@@ -51,6 +51,16 @@ Answerable = Annotated[
         pattern=r"^[\w .,'()/-]{2,80}$",
     ),
 ]
+Pseudonym = Annotated[
+    str,
+    Field(
+        title="Pseudonym",
+        description="Of a patient who withdrew, or of one of their studies. Never a number of the hospital. "
+        "Empty: take back what is left of everybody who has opted out since.",
+        # A pseudonym's own form, so that no number of the hospital can be entered by mistake.
+        pattern=r"^(2\.25\.[0-9]{20,39}|[A-Za-z0-9+/]{64})?$",
+    ),
+]
 BatchSize = Annotated[int, Field(title="Batch size", description="Requests a task works on at once.", ge=1, le=1000)]
 AskAgain = Annotated[
     tuple[Literal["failed", "not_found", "rejected", "quarantined"], ...],

@@ -88,9 +88,10 @@ def _key(name: str) -> tuple[bytes, bytes]:
 class ProjectRun:
     """What the stages need for one project. Nothing in here changes the archive or the outputs by being built."""
 
-    def __init__(self, slug: str) -> None:
+    def __init__(self, slug: str, *, approved: bool = True) -> None:
         self.project: Project = load_project(profiles_folder() / "projects", slug)
-        self.project.check_approval(now().date())
+        if approved:
+            self.project.check_approval(now().date())
 
     @cached_property
     def profile(self) -> DeidProfile:
@@ -179,7 +180,7 @@ class ProjectRun:
         self.writable(self.project.site.raw_cache)
         load_block(StorageNode, self.project.site.receiver)
         for use in self.project.archives:
-            load_block(DicomNode, use.block)
+            load_block(DicomwebServer if use.retrieve == "dicomweb" else DicomNode, use.block)
         if self.project.reports.validation:
             self.writable(self.project.reports.validation.folder)
         load_block(DeltaLake, self.project.destinations.lake)
@@ -190,9 +191,9 @@ class ProjectRun:
 
 
 @contextmanager
-def open_run(slug: str) -> Iterator[ProjectRun]:
-    """Open a project for one task."""
-    run = ProjectRun(slug)
+def open_run(slug: str, *, approved: bool = True) -> Iterator[ProjectRun]:
+    """Open a project for one task. ``approved`` False: also after its approval has ended, to take back what left."""
+    run = ProjectRun(slug, approved=approved)
     try:
         yield run
     finally:

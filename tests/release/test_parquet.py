@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 
 from safelight.errors import SafelightError
 from safelight.release.file_store import FileStore
+from safelight.release.folder import FolderStore
 from safelight.release.lake import Lake
-from safelight.release.parquet import ParquetDelivery, TableFile, stage_tables
+from safelight.release.parquet import ParquetDelivery, TableFile, deliver_tables, stage_tables
 from safelight.release.schemas import TABLES, TableSchema
 from safelight.release.settings import ParquetDestination
 from tasks.destinations import STORE_KINDS
@@ -106,6 +108,21 @@ def test_new_rows_replace_their_file_and_leave_the_others(
     filled.write(PROJECT, PEOPLE, [[{"person_id": "C" * 64, "gender": "y"}]])
     assert delivery.send(PROJECT, EXTRACT, stage()) == [PERSON]
     assert len(there(delivery, tmp_path)[f"2023-12-07t14-08-58/parquet/{PERSON}"]) == 3
+
+
+def test_the_manifest_names_each_file_at_each_place(
+    store: tuple[FileStore, ...], stage: Stage, filled: Lake, tmp_path: Path
+) -> None:
+    places = [ParquetDelivery(store[0]), ParquetDelivery(FolderStore(tmp_path / "second", name="second"))]
+    for _ in range(2):
+        entries = deliver_tables(filled, PROJECT, ["person"], places, extract=EXTRACT, staging=tmp_path / "staged")
+        assert {entry["destination"] for entry in entries} == {store[0].name, "second"}
+        for entry in (entry for entry in entries if entry["destination"] == "second"):
+            data = (tmp_path / "second" / PROJECT / entry["path"]).read_bytes()
+            assert (hashlib.sha256(data).hexdigest(), len(data)) == (entry["sha256"], entry["bytes"])
+        assert [entry["rows"] for entry in entries] == [2, 2, 2, 2]
+    assert deliver_tables(filled, PROJECT, ["person"], [], extract=EXTRACT, staging=tmp_path / "unused") == []
+    assert not (tmp_path / "unused").exists()
 
 
 def test_a_withdrawn_person_is_taken_out_of_every_extract(

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -99,6 +99,38 @@ class ParquetDelivery:
                 elif removed:
                     store.put(name, new)
         return left
+
+
+def deliver_tables(
+    lake: Lake, project: str, tables: Sequence[str], places: Sequence[ParquetDelivery], *, extract: datetime, staging: Path
+) -> list[dict[str, Any]]:
+    """Send the lake's tables to all places, and return what the manifest says of them.
+
+    Args:
+        lake: the lake, with all rows of the release.
+        project: slug.
+        tables: as for ``stage_tables``.
+        places: where to.
+        extract: when the project's newest extract was generated, aware.
+        staging: folder for the files; kept, so that what has not changed need not be made again.
+
+    Raises:
+        The same as ``ParquetDelivery.send`` and ``stage_tables``.
+    """
+    files = stage_tables(lake, project, tables, staging) if places else []
+    for place in places:
+        place.send(project, extract, files)
+    return [
+        {
+            "destination": place.name,
+            "path": table_path(extract, file.name),
+            "rows": file.rows,
+            "bytes": file.size,
+            "sha256": file.sha256,
+        }
+        for place in places
+        for file in files
+    ]
 
 
 def table_path(extract: datetime, name: str) -> str:
