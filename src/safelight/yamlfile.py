@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from safelight.errors import ConfigurationError
 
 Key = tuple[str | int, ...]
+#: Written in C where that was built, and then ten times as fast.
+_LOADER = yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -57,17 +59,21 @@ def load_yaml(path: Path) -> YamlFile:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The file can't be read ({type(error).__name__}).", file=path.name) from None
+    lines: dict[Key, int] = {}
     try:
-        node = yaml.compose(text, Loader=yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        loader = _LOADER(text)
+        try:
+            node = loader.get_single_node()
+            _collect(path, node, (), lines)
+            data = None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not YAML"
         raise ConfigurationError(f"{problem}.", file=path.name, line=mark.line + 1 if mark else None) from None
     if not isinstance(data, dict):
         raise ConfigurationError("The file must hold a mapping.", file=path.name, line=1)
-    lines: dict[Key, int] = {}
-    _collect(path, node, (), lines)
     return YamlFile(path, data, lines)
 
 
