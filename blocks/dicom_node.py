@@ -1,6 +1,8 @@
-"""An archive that may be asked for studies."""
+"""A DICOM node: an archive that may be asked for studies, or a destination."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl
@@ -27,3 +29,10 @@ class DicomNode(Block):
     calling_ae_title: str = Field(
         default="SAFELIGHT", min_length=1, max_length=16, description="AE title by which the archive knows Safelight."
     )
+    tls: bool = Field(default=False, description="Associations are made over TLS.")
+    ca_file: Path | None = Field(
+        default=None, description="Certificate authority of the node, or its own certificate; empty: the system's."
+    )
+    cert_file: Path | None = Field(default=None, description="Our certificate, where the node asks for one (PEM).")
+    key_file: Path | None = Field(default=None, description="Key of our certificate (PEM, without a password).")
+    check_host: bool = Field(default=True, description="Its certificate must name the host above.")

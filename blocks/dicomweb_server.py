@@ -1,4 +1,4 @@
-"""A DICOMweb destination's address and credentials."""
+"""A DICOMweb service's address and credentials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blocks._entra import EntraIdentity, EntraToken
 
 
 class DicomwebServer(Block):
-    """A DICOMweb service that takes studies by STOW-RS (PS3.18 section 10.5).
+    """A DICOMweb service: an archive (QIDO-RS, WADO-RS) or a destination (STOW-RS; PS3.18 sections 10.4 to 10.6).
 
     Example:
         ```python
@@ -39,6 +39,8 @@ class DicomwebServer(Block):
     username: str = Field(default="", description="User for basic authentication; empty for none.")
     password: SecretStr = Field(default=SecretStr(""), description="Password for basic authentication.")
     ca_file: Path | None = Field(default=None, description="Certificate authority to trust instead of the system's.")
+    cert_file: Path | None = Field(default=None, description="Our certificate, where the service asks for one (PEM).")
+    key_file: Path | None = Field(default=None, description="Key of our certificate (PEM, without a password).")
     token: SecretStr = Field(default=SecretStr(""), description="Fixed bearer token.")
     tenant_id: str = Field(default="", description="Entra tenant of a service principal; empty for a managed identity.")
     client_id: str = Field(default="", description="Application id of the service principal or managed identity.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl
 
@@ -24,3 +26,7 @@ class StorageNode(Block):
     ae_title: str = Field(default="SAFELIGHT", min_length=1, max_length=16, description="AE title of the receiver.")
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(default=11112, ge=1, le=65535, description="Port to listen on.")
+    tls: bool = Field(default=False, description="Take associations over TLS only, from callers with a certificate.")
+    ca_file: Path | None = Field(default=None, description="Certificate authority of the archives that send.")
+    cert_file: Path | None = Field(default=None, description="Our certificate (PEM).")
+    key_file: Path | None = Field(default=None, description="Its key (PEM, without a password).")

@@ -14,6 +14,7 @@ from safelight.release.lake import Lake
 from safelight.release.parquet import ParquetDelivery
 from safelight.release.storage_peer import StoragePeerDestination
 from safelight.release.study_archive import StudyArchiveDestination
+from tasks.nodes import tls_to
 from tasks.wiring import load_block
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _dicomweb(run: ProjectRun, block: str) -> Destination:  # noqa: ARG001  all 
 
 def _node(run: ProjectRun, block: str) -> Destination:  # noqa: ARG001
     node = load_block(DicomNode, block)
-    return StoragePeerDestination(node, node.calling_ae_title, name=block)
+    return StoragePeerDestination(node, node.calling_ae_title, name=block, tls=tls_to(node, block))
 
 
 #: Places for files by kind, and all places for DICOM: the closed lists of a project's file.

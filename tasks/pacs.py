@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from prefect import get_run_logger, task
 
-from blocks import DicomNode, LocalFolder, StorageNode
-from safelight.archive import Archive, RawCache, StorageReceiver, locate_and_retrieve
+from blocks import LocalFolder
+from safelight.archive import Archive, RawCache, locate_and_retrieve
 from safelight.errors import ArchiveClosed, ArchiveUnreachable
+from tasks.nodes import archive_of, receiver_of
 from tasks.pace import shown_pace
 from tasks.policies import LEASE, RETRYING
 from tasks.stages import by_name, worker_name
@@ -26,16 +27,9 @@ if TYPE_CHECKING:
 def archives_of(run: ProjectRun) -> Iterator[list[Archive]]:
     """Yield the project's archives in order of preference, each behind its own budget."""
     with ExitStack() as budgets:
-        nodes = [(use, load_block(DicomNode, use.block)) for use in run.project.archives]
         yield [
-            Archive(
-                use.block,
-                node,
-                calling_ae_title=node.calling_ae_title,
-                use=use,
-                throttle=budgets.enter_context(OrchestratorThrottle(use.block, shown_pace(use, run.database))),
-            )
-            for use, node in nodes
+            archive_of(use, budgets.enter_context(OrchestratorThrottle(use.block, shown_pace(use, run.database))))
+            for use in run.project.archives
         ]
 
 
@@ -71,10 +65,8 @@ def check_archives(project: str) -> None:
 def retrieve_studies(project: str, ids: list[int]) -> dict[str, int]:
     """Locate and fetch the studies of these requests. Returns counts by state and reason."""
     with open_run(project) as run, archives_of(run) as archives:
-        peers = [archive.peer for archive in archives]
         cache = raw_cache_of(run)
-        node = load_block(StorageNode, run.project.site.receiver)
-        with StorageReceiver(node.ae_title, node.host, node.port, spool=cache.spool, peers=peers) as receiver:
+        with receiver_of(run.project.site.receiver, archives, cache) as receiver:
             counts = locate_and_retrieve(
                 ids,
                 database=run.database,

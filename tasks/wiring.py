@@ -178,7 +178,8 @@ class ProjectRun:
         if self.project.cohort.kind != "sql":
             _ = self.cohort_folder
         self.writable(self.project.site.raw_cache)
-        load_block(StorageNode, self.project.site.receiver)
+        if any(use.retrieve == "c-move" for use in self.project.archives):
+            load_block(StorageNode, self.project.site.receiver)
         for use in self.project.archives:
             load_block(DicomwebServer if use.retrieve == "dicomweb" else DicomNode, use.block)
         if self.project.reports.validation:

@@ -8,26 +8,32 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from safelight.archive.batch import RetrievalProgress, locate_and_retrieve
     from safelight.archive.cache import RawCache
+    from safelight.archive.intake import Intake
     from safelight.archive.query import Archive
     from safelight.archive.receiver import StorageReceiver
     from safelight.archive.throttle import Throttle, Unlimited
+    from safelight.archive.web import WebService
 
 __all__ = [
     "Archive",
+    "Intake",
     "RawCache",
     "RetrievalProgress",
     "StorageReceiver",
     "Throttle",
     "Unlimited",
+    "WebService",
     "locate_and_retrieve",
 ]
 _MODULES: Final = {
     "Archive": "query",
+    "Intake": "intake",
     "RawCache": "cache",
     "RetrievalProgress": "batch",
     "StorageReceiver": "receiver",
     "Throttle": "throttle",
     "Unlimited": "throttle",
+    "WebService": "web",
     "locate_and_retrieve": "batch",
 }
 

@@ -133,9 +133,9 @@ class Archive:
     # -- for Conversation
 
     @property
-    def source(self) -> str:
-        """What the receiver knows it by: the AE title by which it calls; nothing where it never calls."""
-        return "" if isinstance(self.peer, WebService) or self.use.retrieve != "c-move" else self.peer.ae_title
+    def mover(self) -> DicomPeer | None:
+        """The node that calls our receiver; None where studies come without a call."""
+        return None if isinstance(self.peer, WebService) or self.use.retrieve != "c-move" else self.peer
 
     def is_cut(self, answers: Sequence[Answer]) -> bool:
         """Tell whether there are as many answers as the archive ever gives. DICOMweb gives the rest on more pages."""

@@ -188,7 +188,8 @@ class Retrieval:
 
     def _calls(self) -> int | None:
         """Return how often the archive has called our receiver; None where it has no need to."""
-        return self._receiver.callers[self._archive.source] if self._receiver and self._archive.source else None
+        mover = self._archive.mover
+        return self._receiver.callers[mover.ae_title] if self._receiver is not None and mover is not None else None
 
     def _fetch_missing(
         self,
