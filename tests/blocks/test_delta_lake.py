@@ -1,16 +1,25 @@
-"""The lake's block opens the lake: with an account key, and as a site does it, with a service principal over HTTPS."""
+"""The lake's block opens the lake: a folder, or Azure storage over HTTPS by each kind of credential."""
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import deltalake
 import pyarrow as pa
 import pytest
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from deltalake.exceptions import DeltaError
 
 from blocks import DeltaLake
+from safelight.release.lake import Lake
 from tests.services.azurite import Azurite
 from tests.services.certificates import Authority
 from tests.services.key_vault import KeyVault
@@ -24,8 +33,8 @@ def secure_azurite(tmp_path_factory: pytest.TempPathFactory, authority: Authorit
     service.stop()
 
 
-def _write_twice(lake: DeltaLake) -> list[int]:
-    uri, options = f"{lake.uri}/demo/numbers", lake.options()
+def _write_twice(lake: DeltaLake, project: str = "demo") -> list[int]:
+    uri, options = Lake(lake.uri).location(project, "numbers"), lake.options()
     for value in (1, 2):
         table = pa.table({"n": pa.array([value], pa.int64())})
         deltalake.write_deltalake(uri, table, mode="append", storage_options=options)
@@ -41,17 +50,42 @@ def test_an_account_key_opens_the_lake(azurite: Azurite) -> None:
     assert _write_twice(lake) == [1, 2]
 
 
-def _as_service_principal(storage: Azurite, entra: KeyVault, secret: str) -> DeltaLake:
-    options = {
-        "azure_storage_account_name": storage.account,
-        "azure_storage_endpoint": storage.url,
-        "azure_tenant_id": entra.tenant_id,
-        "azure_client_id": entra.client_id,
-        "azure_client_secret": secret,
-        "azure_authority_host": entra.url,
-        "max_retries": "0",
-    }
-    return DeltaLake(uri=f"az://{storage.new_container()}", storage_options=options)
+def _of(storage: Azurite, **settings: Any) -> DeltaLake:
+    """A lake on Azurite over HTTPS, in a container of its own."""
+    place = {"azure_storage_account_name": storage.account, "azure_storage_endpoint": storage.url, "max_retries": "0"}
+    container = settings.pop("container", None) or storage.new_container()
+    return DeltaLake(uri=f"az://{container}", storage_options=place | settings.pop("options", {}), **settings)
+
+
+def _as_service_principal(storage: Azurite, entra: KeyVault, secret: str, **settings: Any) -> DeltaLake:
+    return _of(
+        storage,
+        tenant_id=entra.tenant_id,
+        client_id=entra.client_id,
+        client_secret=secret,
+        authority=entra.url,
+        **settings,
+    )
+
+
+def test_an_account_key_opens_the_lake_over_https(secure_azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure_azurite.bundle))
+    assert _write_twice(_of(secure_azurite, account_key=secure_azurite.key)) == [1, 2]
+
+
+def test_a_sas_token_opens_its_own_container_only(secure_azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure_azurite.bundle))
+    ours, other = secure_azurite.new_container(), secure_azurite.new_container()
+    token = generate_container_sas(
+        secure_azurite.account,
+        ours,
+        secure_azurite.key,
+        permission=ContainerSasPermissions(read=True, write=True, list=True, add=True, create=True),
+        expiry=datetime.now(UTC) + timedelta(hours=1),
+    )
+    assert _write_twice(_of(secure_azurite, container=ours, sas_token=token)) == [1, 2]
+    with pytest.raises((OSError, DeltaError)):
+        _write_twice(_of(secure_azurite, container=other, sas_token=token))
 
 
 def test_a_service_principal_opens_the_lake(
@@ -59,6 +93,58 @@ def test_a_service_principal_opens_the_lake(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(key_vault.bundle))
     assert _write_twice(_as_service_principal(secure_azurite, key_vault, key_vault.client_secret)) == [1, 2]
+
+
+class _MetadataService(BaseHTTPRequestHandler):
+    """What a machine of Azure asks for its managed identity's token ("Azure Instance Metadata Service", token)."""
+
+    entra: KeyVault
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        good = self.headers.get("Metadata") == "true" and query["resource"] == ["https://storage.azure.com"]
+        client = query.get("client_id", [""])[0]
+        self.asked.append(client)
+        token = self.entra.issue_token(client, "https://storage.azure.com")
+        body = json.dumps(
+            {"access_token": token, "expires_on": str(int(time.time()) + 3599), "token_type": "Bearer"}
+        ).encode()
+        self.send_response(200 if good else 400)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Print nothing."""
+
+
+def test_a_managed_identity_opens_the_lake_without_any_secret(
+    secure_azurite: Azurite, key_vault: KeyVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(key_vault.bundle))
+    monkeypatch.setattr(_MetadataService, "entra", key_vault, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _MetadataService) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        endpoint = {"azure_msi_endpoint": f"http://127.0.0.1:{server.server_address[1]}/metadata/identity/oauth2/token"}
+        lake = _of(secure_azurite, client_id="our-identity", options=endpoint)
+        assert _write_twice(lake) == [1, 2]
+        server.shutdown()
+    assert set(_MetadataService.asked) == {"our-identity"}
+    assert "secret" not in str(lake.options())
+
+
+def test_each_project_can_have_a_container_of_its_own(azurite: Azurite) -> None:
+    with azurite.client() as client:
+        for slug in ("chest-xray", "knee"):
+            client.create_container(slug)
+    lake = DeltaLake(uri="az://{project}", storage_options=azurite.storage_options)
+    for slug in ("chest-xray", "knee"):
+        assert _write_twice(lake, slug) == [1, 2]
+    with azurite.client() as client:
+        names = {slug: set(client.get_container_client(slug).list_blob_names()) for slug in ("chest-xray", "knee")}
+    assert all(name.startswith(f"{slug}/numbers/") for slug, found in names.items() for name in found)
 
 
 def test_a_wrong_secret_does_not(secure_azurite: Azurite, key_vault: KeyVault, monkeypatch: pytest.MonkeyPatch) -> None:

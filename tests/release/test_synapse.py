@@ -88,6 +88,8 @@ def test_each_project_has_a_database_and_an_address_of_its_own() -> None:
     assert f"LOCATION = '{ADDRESS}/chest-xray'" in one
     assert "knee" not in one
     assert f"LOCATION = '{ADDRESS}/knee'" in two
+    own = serverless_script("abfss://{project}@account.dfs.core.windows.net", "knee", [TABLES["note"]])
+    assert "LOCATION = 'abfss://knee@account.dfs.core.windows.net/knee'" in own
 
 
 @pytest.mark.parametrize("uri", ["/data/lake", "az://lake/v1", "abfss://lake@account.dfs.core.windows.net/v1'; DROP", ""])

@@ -42,7 +42,8 @@ class Azurite:
             "--skipApiVersionCheck",  # it knows no API version as new as the one that the Python client asks for
         ]  # fmt: skip
         self._scheme = "http"
-        self._bundle = None if authority is None else authority.bundle
+        #: What a client must trust, over HTTPS.
+        self.bundle = None if authority is None else authority.bundle
         if authority is not None:
             self._scheme = "https"
             certificate = authority.issue("azurite")
@@ -77,7 +78,7 @@ class Azurite:
 
     def client(self) -> BlobServiceClient:
         """The account, through Microsoft's own client."""
-        verify = True if self._bundle is None else str(self._bundle)
+        verify = True if self.bundle is None else str(self.bundle)
         return BlobServiceClient(self.url, credential=self.key, connection_verify=verify)
 
     def new_container(self) -> str:

@@ -73,7 +73,7 @@ class Lake:
     """A lake at a folder or an ``abfss://`` address.
 
     Args:
-        uri: folder, or address of the object store.
+        uri: folder, or address of the object store; ``{project}`` in it stands for the project's slug.
         storage_options: options of the object store, with its secrets; never shown.
         sleep: waits between attempts, in seconds.
         jitter: seed of the waits between attempts; it touches no data.
@@ -88,7 +88,7 @@ class Lake:
         """Return the address of a table."""
         if not _SLUG.fullmatch(project):
             raise IntegrityError("A project's folder in the lake must be its slug.")
-        return f"{self.uri.rstrip('/')}/{project}/{table}"
+        return f"{self.uri.replace('{project}', project).rstrip('/')}/{project}/{table}"
 
     def open(self, project: str, table: str) -> DeltaTable | None:
         """Open a table, or return None where there is none."""

@@ -48,6 +48,7 @@ def column_type(field: pa.Field) -> str:
 
 def project_address(uri: str, project: str) -> str:
     """Return where a project's tables are. Raises ConfigurationError unless Synapse can reach it."""
+    uri = uri.replace("{project}", project)
     if not _ADDRESS.fullmatch(uri):
         raise ConfigurationError(
             "Synapse reads lakes at abfss:// addresses only.",
