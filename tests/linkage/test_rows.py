@@ -66,6 +66,17 @@ def test_a_study_gives_a_row_a_series_and_a_row_an_instance(tmp_path: Path) -> N
     assert CANARY not in str(rows)
 
 
+def test_people_of_a_cohort_without_person_ids_are_told_apart(tmp_path: Path) -> None:
+    (file,) = output_files(tmp_path, count=1)
+    people = {
+        image_rows([file.path], replace(REQUEST, person_id="", pseudo_patient_id=pseudonym), P).image_occurrence[0][
+            "person_id"
+        ]
+        for pseudonym in ("one", "two")
+    }
+    assert people == {"one", "two"}
+
+
 def test_an_instance_row_says_what_the_file_says(tmp_path: Path) -> None:
     (file,) = output_files(tmp_path, count=1, rows=32)
     (row,) = image_rows([file.path], REQUEST, P).dicom_instance

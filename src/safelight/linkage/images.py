@@ -72,7 +72,10 @@ def image_rows(
     Raises:
         IntegrityError: a file can't be read, or is of another study than the rest.
     """
-    person = pseudonymizer.secure_hash(request.person_id, "person")
+    # A cohort without person ids brings no record to join: its people are known by their patient pseudonym.
+    person = (
+        pseudonymizer.secure_hash(request.person_id, "person") if request.person_id.strip() else request.pseudo_patient_id
+    )
     procedure = pseudonymizer.secure_hash(str(request.procedure_occurrence_id), "procedure")
     rows = ImageRows()
     series: dict[str, list[tuple[Row, str | None]]] = {}
