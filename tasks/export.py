@@ -12,10 +12,11 @@ from safelight.linkage.images import image_rows
 from safelight.linkage.outcomes import outcome_row
 from safelight.release.batch import prepare_to_send
 from safelight.release.export import Export, StagedTable
+from safelight.release.inspection import known_patients
 from safelight.release.manifest import Terms
 from safelight.release.retention import tidy_work
 from safelight.release.sending import send
-from tasks.destinations import destinations_of, lake_of
+from tasks.destinations import destinations_of, lake_of, parquet_destinations_of
 from tasks.policies import LEASE, RETRYING
 from tasks.stages import by_name, worker_name
 from tasks.validation import cleared_notes
@@ -44,6 +45,9 @@ def export_of(run: ProjectRun, tables: Sequence[StagedTable] = ()) -> Export:
         terms=Terms(run.profile.name, run.profile.fingerprint(), run.project.fingerprint(), safelight.__version__),
         policy=run.project.release,
         key=run.signing_key,
+        verifier=lambda: known_patients(
+            run.database, run.project.slug, lambda person_id: run.pseudonymizer.secure_hash(person_id, "person")
+        ),
         images=lambda request, files: image_rows(files, request, run.pseudonymizer),
         outcome=lambda request, instances: outcome_row(request, instances, run.pseudonymizer),
         work=run.work / "studies",
@@ -54,6 +58,7 @@ def export_of(run: ProjectRun, tables: Sequence[StagedTable] = ()) -> Export:
         lease=LEASE,
         tables=tables,
         record_tables=sorted(run.profile.records.tables),
+        parquet=parquet_destinations_of(run),
     )
 
 

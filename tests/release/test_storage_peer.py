@@ -166,3 +166,7 @@ def test_tls_with_a_certificate_of_each(start_orthanc: Callable[..., Orthanc], a
     files = output_files(tmp_path / "work", count=2)
     assert target_at(peer, tls=context).send(PROJECT, files).stored == {file.sop_uid for file in files}
     assert set(orthanc.instances()) == {file.sop_uid for file in files}
+    stranger = Authority(tmp_path / "stranger")
+    with pytest.raises(DestinationRefused, match="its certificate") as caught:
+        target_at(peer, tls=ssl.create_default_context(cafile=stranger.bundle)).check(PROJECT)
+    assert "ca_file" in caught.value.remedy

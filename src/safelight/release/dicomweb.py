@@ -59,6 +59,7 @@ class DicomwebDestination:
         url: base address of the service, without ``/studies``.
         auth: user and password; or what gives bearer tokens; or None.
         ca: certificate authority to trust instead of the system's.
+        certificate: files of our certificate and its key, where the service asks for one.
         name: its name in manifests.
         attempts: attempts a batch.
         wait: waits between attempts: first and longest, in seconds; doubled each time.
@@ -67,6 +68,7 @@ class DicomwebDestination:
     url: str
     auth: tuple[str, str] | BearerToken | None = field(default=None, repr=False)
     ca: Path | None = None
+    certificate: tuple[Path, Path] | None = None
     name: str = "dicomweb"
     attempts: int = 5
     wait: tuple[float, float] = (0.5, 30.0)
@@ -77,6 +79,8 @@ class DicomwebDestination:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = str(self.ca) if self.ca else True
+        if self.certificate:
+            self._session.cert = (str(self.certificate[0]), str(self.certificate[1]))
         if isinstance(self.auth, tuple):
             self._session.auth = self.auth
 

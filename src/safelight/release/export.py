@@ -12,8 +12,10 @@ from typing import Any, Protocol
 from safelight.link import LinkDatabase, Request, StageCounts
 from safelight.model import InstanceResult
 from safelight.release.destination import Destination
+from safelight.release.inspection import Verifier
 from safelight.release.lake import Lake
 from safelight.release.manifest import Terms
+from safelight.release.parquet import ParquetDelivery
 from safelight.release.policy import ReleasePolicy
 from safelight.release.signing import SigningKey
 
@@ -56,9 +58,11 @@ class Export:
         database: the link database.
         lake: where tables go.
         destinations: where DICOM goes; their names differ.
+        parquet: where tables go as files; made in the folder ``parquet`` beside ``pending``.
         terms: the rules of the release.
         policy: who lets a release go.
         key: signs manifests.
+        verifier: makes what looks for identifiers in all that is about to leave; called when there is something.
         images: reads rows from verified files.
         outcome: makes the row of a request's outcome.
         work: folder of the verified output; relative paths of instances are below it.
@@ -81,6 +85,7 @@ class Export:
     terms: Terms
     policy: ReleasePolicy
     key: SigningKey
+    verifier: Callable[[], Verifier]
     images: Images
     outcome: Callable[[Request, Sequence[InstanceResult]], Row]
     work: Path
@@ -91,6 +96,7 @@ class Export:
     lease: timedelta
     tables: Sequence[StagedTable] = ()
     record_tables: Sequence[str] = ()
+    parquet: Sequence[ParquetDelivery] = ()
     on_progress: Callable[[int, int], None] | None = None
     sleep: Callable[[float], None] = time.sleep
 

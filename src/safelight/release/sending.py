@@ -2,9 +2,10 @@
 
 The order makes every moment a safe one to be killed in. Requests are moved only at the end, so until then everything is
 done again, and everything done again leaves one copy: (1) staged rows are merged into the lake, (2) DICOM is sent and its
-rows are merged, (3) the manifest is written; from then on it is what counts: (4) it is recorded in the link database and
-(5) in the lake, (6) the requests are moved, (7) the outcomes of all requests are merged, (8) the prepared release is
-forgotten. Rows come after the files, so that no row speaks of an image that did not leave.
+rows are merged, (3) tables go to where files are taken, and the manifest is written; from then on it is what counts:
+(4) it is recorded in the link database and (5) in the lake, (6) the requests are moved, (7) the outcomes of all requests
+are merged, (8) the prepared release is forgotten. Rows come after the files, so that no row speaks of an image that did
+not leave.
 """
 
 from __future__ import annotations
@@ -26,15 +27,18 @@ from safelight.release.approval import Decision
 from safelight.release.destination import OutputFile
 from safelight.release.export import Export, ExportResult
 from safelight.release.files import file_digest
+from safelight.release.inspection import log_words
 from safelight.release.journal import Journal
 from safelight.release.manifest import (
     DeliveredFile,
     Manifest,
+    TableState,
     load_manifest,
     manifest_path,
     read_manifest,
     write_manifest,
 )
+from safelight.release.parquet import deliver_tables
 from safelight.release.pending import Pending, PreparedRequest
 from safelight.release.schemas import TABLES, TableSchema
 from safelight.staging import read_staged
@@ -69,6 +73,8 @@ def send(export: Export) -> ExportResult:
         raise IntegrityError("Two destinations of the project have the same name.")
     for destination in export.destinations:
         destination.check(export.project)
+    for place in export.parquet:
+        place.check(export.project)
     for table in TABLES:
         export.lake.write(export.project, table, ())
     run = _Sending(export, pending, decision, Journal(export.work / ".export-journal"))
@@ -248,6 +254,7 @@ class _Sending:
         states = table_states(export)
         if not self.delivered and not self.pending.tables and not news(export, states):
             return
+        self._look_at_logs(states)
         inputs = {name: content[name] for name in ("previous", "extracts", "tables", "instances")}
         manifest = Manifest(
             export.project,
@@ -262,8 +269,28 @@ class _Sending:
             list(self.files.values()),
             states,
             self.refused,
+            self._parquet(),
         )
         write_manifest(export.manifests, manifest, export.key)
+
+    def _parquet(self) -> list[dict[str, Any]]:
+        """Send the lake's tables as files, now that all rows are in it."""
+        export, extract = self.export, self.export.database.newest_extract(self.export.project)
+        if extract is None:
+            return []
+        names, staging = ["note", *export.record_tables], export.pending.parent / "parquet"
+        return deliver_tables(export.lake, export.project, names, export.parquet, extract=extract, staging=staging)
+
+    def _look_at_logs(self, states: Sequence[TableState]) -> None:
+        """Look at what the lake wrote besides rows. Rows were looked at before, so a finding here is the lake's own."""
+        verifier = self.export.verifier()
+        for table in states:
+            delta = self.export.lake.open(self.export.project, table.name)
+            if delta is not None and verifier.words(log_words(delta)):
+                raise IntegrityError(
+                    f"The log of table '{table.name}' in the lake names somebody; the release is not concluded.",
+                    remedy="Keep readers away from the table, and tell information governance.",
+                )
 
     def conclude(self) -> ExportResult:
         """Steps 4 to 8."""

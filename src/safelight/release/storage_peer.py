@@ -19,6 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
 
 from safelight.dimse import checkpoint, library
+from safelight.dimse.tls import why_refused
 from safelight.errors import DestinationRefused, DestinationUnavailable, IntegrityError, StorageFull
 from safelight.model import DicomPeer, Reason
 from safelight.release.attempts import TryAgain, retrying
@@ -176,6 +177,11 @@ class StoragePeerDestination:
 
     def _not_established(self, association: Any) -> DestinationRefused | DestinationUnavailable:  # noqa: ANN401
         if not association.is_rejected:
+            if self.tls is not None and (why := why_refused(self.tls, self.peer.host, self.peer.port)):
+                return DestinationRefused(
+                    f"There is no TLS with the DICOM node '{self.name}': {why}.",
+                    remedy="Check host, ca_file, cert_file and key_file in its block.",
+                )
             return TryAgain(f"The DICOM node '{self.name}' made no association with us.")
         answer = association.acceptor.primitive
         # PS3.8 table 9-21: transient, or no room at the provider.
