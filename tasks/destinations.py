@@ -65,7 +65,8 @@ def _ftps(block: str) -> FileStore:
 
 def _dicomweb(run: ProjectRun, block: str) -> Destination:  # noqa: ARG001  all kinds are called alike
     server = load_block(DicomwebServer, block)
-    return DicomwebDestination(server.url, auth=server.login(), ca=server.ca_file, name=block)
+    own = (server.cert_file, server.key_file) if server.cert_file and server.key_file else None
+    return DicomwebDestination(server.url, auth=server.login(), ca=server.ca_file, certificate=own, name=block)
 
 
 def _node(run: ProjectRun, block: str) -> Destination:  # noqa: ARG001
