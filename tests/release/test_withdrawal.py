@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from safelight.errors import DestinationUnavailable
+from safelight.link.removals import Removals
 from safelight.linkage.outcomes import outcome_row
 from safelight.model import Reason, RequestState
 from safelight.release.batch import export_project
@@ -197,6 +200,28 @@ def test_a_destination_that_is_down_leaves_it_all_to_be_done_again(site: Site, t
     assert study(1) not in site.words()
 
 
+@pytest.mark.parametrize("step", ["vacuum", "cleanup_metadata", "forget_raw", "record"])
+def test_cut_off_anywhere_it_ends_as_if_it_had_not_been(site: Site, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Rows may be gone from a table while its history still has them."""
+    site.deliver([1, 2])
+    site.opt_out([1])
+
+    def killed(*arguments: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    owner = {"forget_raw": Site, "record": Removals}.get(step, DeltaTable)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            site.take_back()
+    assert site.take_back().requests == 1
+    shutil.rmtree(site.hospital.work / "withdrawals")
+    after = site.words()
+    assert person(1) not in after
+    assert study(1) not in after
+    assert site.take_back() == TakenBack()
+
+
 def test_it_does_not_run_beside_an_export(site: Site) -> None:
     site.deliver([1])
     site.opt_out([1])
@@ -215,4 +240,4 @@ def test_what_never_left_needs_no_destination(site: Site, tmp_path: Path) -> Non
     site.opt_out([1])
     result = site.take_back()
     assert (result.requests, result.studies, result.left) == (1, 0, {})
-    assert not (site.hospital.work / "withdrawals").exists()
+    assert list((site.hospital.work / "withdrawals").iterdir()) == []

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,12 +23,15 @@ from safelight.model import InstanceResult, RequestState
 from safelight.pseudonym import Pseudonymizer
 from safelight.release.destination import Destination
 from safelight.release.faults import folder_fault, lake_faults
+from safelight.release.files import write_durably
 from safelight.release.lake import Lake
 from safelight.release.parquet import ParquetDelivery
 from safelight.release.upkeep import remove_person
 from safelight.staging import read_staged, write_staged
 
-_WHERE = "the work folder"
+_WHERE: Final = "the work folder"
+_OUTCOMES: Final = "request_outcome"
+_MARKER: Final = "withdrawals/.removing.json"
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,9 @@ def take_back(withdrawal: Withdrawal) -> TakenBack:
     result = TakenBack(requests=len(due))
     studies = {item.request.id: _studies(withdrawal, item) for item in due}
     left = _from_destinations(withdrawal, sorted(set().union(*studies.values())), result)
-    people = sorted({withdrawal.pseudonymizer.secure_hash(person, "person") for person in _persons(due)})
-    _from_tables(withdrawal, people, {uid for item in due for uid in studies[item.request.id]}, result)
-    _from_outcomes(withdrawal, due)
+    people = _people(withdrawal.pseudonymizer, due)
+    _from_lake(withdrawal, people, due, result)
+    _from_files(withdrawal, people, {uid for item in due for uid in studies[item.request.id]}, result)
     _from_work(withdrawal, due, people, studies)
     result.raw_studies = withdrawal.forget_raw({_raw_study(item.request) for item in due} - {""})
     _write_record(withdrawal, result)
@@ -118,8 +121,11 @@ def take_back(withdrawal: Withdrawal) -> TakenBack:
     return result
 
 
-def _persons(due: Sequence[Removal]) -> set[str]:
-    return {item.request.person_id for item in due} - {""}
+def _people(pseudonymizer: Pseudonymizer, due: Sequence[Removal]) -> list[str]:
+    """Return the pseudonyms of the persons; one without a person id is known by the patient's."""
+    people = {item.request.pseudo_patient_id for item in due}
+    people |= {pseudonymizer.secure_hash(item.request.person_id, "person") for item in due if item.request.person_id}
+    return sorted(people - {""})
 
 
 def _raw_study(request: Request) -> str:
@@ -147,13 +153,40 @@ def _from_destinations(withdrawal: Withdrawal, studies: Sequence[str], result: T
     return left
 
 
-def _from_tables(withdrawal: Withdrawal, people: Sequence[str], studies: Collection[str], result: TakenBack) -> None:
-    project = withdrawal.project
-    for table in withdrawal.tables:
-        for person in sorted(_present(withdrawal.lake, project, table, people)):
-            result.rows += remove_person(withdrawal.lake, project, table, person)
+def _from_lake(withdrawal: Withdrawal, people: Sequence[str], due: Sequence[Removal], result: TakenBack) -> None:
+    """Delete rows, and every trace of them in the tables' history.
+
+    What is to be deleted is written down first: a kill may come when the rows are gone and their history is not.
+    """
+    lake, project, marker = withdrawal.lake, withdrawal.project, withdrawal.work / _MARKER
+    outcomes = [withdrawal.outcome(item.request, ()) for item in due]
+    try:
+        todo = {tuple(item) for item in json.loads(marker.read_text())} if marker.exists() else set()
+        for table in withdrawal.tables:
+            todo |= {(table, "person_id", person) for person in _present(lake, project, table, people)}
+        todo |= {(_OUTCOMES, "request_key", key) for key in _named(lake, project, outcomes)}
+        write_durably(marker, json.dumps(sorted(todo)).encode())
+        for table, column, value in sorted(todo):
+            removed = remove_person(lake, project, table, value, column=column)
+            result.rows += removed if column == "person_id" else 0
+        if lake.open(project, _OUTCOMES) is not None:
+            lake.write(project, _OUTCOMES, [outcomes])
+        marker.unlink()
+    except OSError as error:
+        raise folder_fault(error, _WHERE) from None
+
+
+def _named(lake: Lake, project: str, outcomes: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the keys of those outcomes that name their study in the lake."""
+    if lake.open(project, _OUTCOMES) is None:
+        return set()
+    rows = lake.read(project, _OUTCOMES, ["request_key", "image_study_uid"]).to_pylist()
+    return {row["request_key"] for row in rows if row["image_study_uid"]} & {str(row["request_key"]) for row in outcomes}
+
+
+def _from_files(withdrawal: Withdrawal, people: Sequence[str], studies: Collection[str], result: TakenBack) -> None:
     for delivery in withdrawal.parquet:
-        files = delivery.withdraw(project, people, studies, withdrawal.work / "outbox")
+        files = delivery.withdraw(withdrawal.project, people, studies, withdrawal.work / "outbox")
         if files:
             result.left.setdefault(delivery.name, []).extend(files)
 
@@ -174,20 +207,6 @@ def _found(batches: Iterable[pa.RecordBatch], people: Sequence[str]) -> set[str]
         column = batch.column("person_id")
         found.update(column.filter(pc.is_in(column, value_set=values)).to_pylist())
     return found
-
-
-def _from_outcomes(withdrawal: Withdrawal, due: Sequence[Removal]) -> None:
-    """Replace the outcomes of the requests, which named their studies, also in the table's history."""
-    project, table = withdrawal.project, "request_outcome"
-    if withdrawal.lake.open(project, table) is None:
-        return
-    rows = [withdrawal.outcome(item.request, ()) for item in due]
-    stored = withdrawal.lake.read(project, table, ["request_key", "image_study_uid"]).to_pylist()
-    named = {row["request_key"] for row in stored if row["image_study_uid"]}
-    for row in rows:
-        if row["request_key"] in named:
-            remove_person(withdrawal.lake, project, table, str(row["request_key"]), column="request_key")
-    withdrawal.lake.write(project, table, [rows])
 
 
 def _from_work(
