@@ -127,14 +127,37 @@ class Map(Operation):
         return {source.strip().casefold(): target for source, target in pairs}
 
 
+class Vocabulary(Operation):
+    """Keep the words that devices write about themselves; any other word of the text goes."""
+
+    op: Literal["vocabulary"] = "vocabulary"
+    action_code: ClassVar[str] = "C"
+
+
 AnyOperation = Annotated[
-    Union[Keep, Fixed, DateFloor, DateShift, NumRange, Hash, SecureHash, Uid, Empty, Remove, CleanText, Map],  # noqa: UP007
+    Union[  # noqa: UP007
+        Keep, Fixed, DateFloor, DateShift, NumRange, Hash, SecureHash, Uid, Empty, Remove, CleanText, Map, Vocabulary
+    ],
     Field(discriminator="op"),
 ]
 _ADAPTER: Final[TypeAdapter[AnyOperation]] = TypeAdapter(AnyOperation)
 OPERATIONS: Final[dict[str, type[Operation]]] = {
     kind.model_fields["op"].default: kind
-    for kind in (Keep, Fixed, DateFloor, DateShift, NumRange, Hash, SecureHash, Uid, Empty, Remove, CleanText, Map)
+    for kind in (
+        Keep,
+        Fixed,
+        DateFloor,
+        DateShift,
+        NumRange,
+        Hash,
+        SecureHash,
+        Uid,
+        Empty,
+        Remove,
+        CleanText,
+        Map,
+        Vocabulary,
+    )
 }
 
 

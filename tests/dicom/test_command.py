@@ -86,7 +86,9 @@ def test_known_identifiers_keep_a_file_back_that_still_shows_them(desk: Desk) ->
     (desk.folder / "raw" / "planted").write_bytes(planted)
     known = desk.folder / "known.jsonl"
     known.write_text(json.dumps({"mrn": desk.maker.mrn, "given": "Zebulon", "surname": "Quartermain"}) + "\n")
-    result = desk.deid("--json", "--workers", "1", "--known", str(known))
+    trusting = desk.folder / "trusting.yaml"
+    trusting.write_text("name: trusting\nextends: [base]\ndicom:\n  elements: {Manufacturer: keep}\n")
+    result = desk.deid("--json", "--workers", "1", "--known", str(known), "--profile", str(trusting))
     assert json.loads(result.stdout)["counts"] == {"residual_identifier": 1, "written": 5}
     assert all(b"Quartermain" not in data for data in desk.files().values())
 

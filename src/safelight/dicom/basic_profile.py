@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from pydicom.datadict import keyword_dict
+
 from safelight.dicom.address import Address, keyword_of
+from safelight.dicom.codes import CODE_TAGS
 from safelight.dicom.dummies import DUMMIES
 from safelight.dicom.misfit import OWNED, misfit
 from safelight.dicom.standard import attributes, confidentiality
@@ -24,16 +27,16 @@ from safelight.operation import (
     Remove,
     SecureHash,
     Uid,
+    Vocabulary,
 )
 
 #: Options that need the pixels or the content items understood; they are not selectable.
 UNSUPPORTED: Final = frozenset({"clean_pixel_data", "clean_recognizable_visual_features", "clean_graphics"})
-#: Texts that devices write and codes are made of.
+#: Texts that devices write about themselves.
 DEVICE_TEXTS: Final = frozenset(
     {
         "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "ConvolutionKernel", "SequenceName",
-        "PulseSequenceName", "ReceiveCoilName", "TransmitCoilName", "CodeValue", "LongCodeValue", "CodeMeaning",
-        "CodingSchemeDesignator", "CodingSchemeVersion",
+        "PulseSequenceName", "ReceiveCoilName", "TransmitCoilName",
     }
 )  # fmt: skip
 _EXCLUSIVE: Final = ("retain_longitudinal_full_dates", "retain_longitudinal_modified_dates")
@@ -74,7 +77,9 @@ def _unlisted(keyword: str, vr: str) -> Operation | None:
     if vr == "UI":
         # Standard UIDs stay as they are; references to instances still have to resolve.
         return Uid()
-    if vr in {"LO", "LT", "SH", "ST", "UC", "UT"} and keyword not in DEVICE_TEXTS:
+    if keyword in DEVICE_TEXTS:
+        return Vocabulary()
+    if vr in {"LO", "LT", "SH", "ST", "UC", "UT"} and keyword_dict[keyword] not in CODE_TAGS:
         return CleanText()
     if keyword == "ContentLabel":
         return Fixed(value=DUMMIES["CS"])

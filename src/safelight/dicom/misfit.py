@@ -17,6 +17,7 @@ from safelight.operation import (
     Operation,
     SecureHash,
     Uid,
+    Vocabulary,
 )
 from safelight.pseudonym import VR_LIMITS
 
@@ -33,6 +34,7 @@ _ALLOWED: Final[dict[type[Operation], tuple[frozenset[str], str]]] = {
     SecureHash: (frozenset(VR_LIMITS), f"a digest fits {', '.join(sorted(VR_LIMITS))}"),
     Uid: (frozenset({"UI"}), "uid takes UIDs (UI)"),
     CleanText: (_WORDS, "clean-text takes text (LO, LT, SH, ST, UC, UT)"),
+    Vocabulary: (frozenset({"LO", "SH"}), "vocabulary takes short texts of devices (LO, SH)"),
     Map: (_MAPPED, "map takes text and codes (AE, CS, LO, LT, PN, SH, ST, UC, UT)"),
     Fixed: (_FIXED, "fixed writes text, numbers, dates and UIDs"),
 }

@@ -34,6 +34,7 @@ from safelight.dicom.steps import (
     Step,
     Table,
 )
+from safelight.dicom.vocabulary import MOST_DIGITS_OF_TERMS, Vocabulary, known_terms, known_words
 from safelight.dicom.vr import CHECKS, SIZES
 from safelight.operation import (
     CleanText,
@@ -48,6 +49,7 @@ from safelight.operation import (
     SecureHash,
     Uid,
 )
+from safelight.operation import Vocabulary as Known
 from safelight.pseudonym import Pseudonymizer
 
 #: Default domains of pseudonyms; every stage uses the same words.
@@ -123,6 +125,8 @@ class Compiler:
         self._private: dict[tuple[int, str, int], Step] = {}
         self._groups = frozenset(address.group for address in rules.elements if address.creator)
         self._items = Table({}, self._groups)
+        self._devices = Vocabulary(rules.words | rules.devices, unlisted=1)
+        self._terms = Vocabulary(rules.words | rules.terms, unlisted=2, digits=MOST_DIGITS_OF_TERMS)
         for address, rule in rules.elements.items():
             if address.creator:
                 step = self._step(address, address.tag, rule.operation, "")
@@ -190,7 +194,7 @@ class Compiler:
         detail = Detail(tag, codes, option=_option(address, operation))
         if kind.startswith("2"):
             detail.fallback = values.element(tag, first, b"")
-        elif kind == "1" and isinstance(operation, (CleanText, Map)) and vr in DUMMIES:
+        elif kind == "1" and isinstance(operation, (CleanText, Map, Known)) and vr in DUMMIES:
             detail.fallback = values.element(tag, first, values.encode_fixed(DUMMIES[vr], vr))
         if operation.op == "empty":
             detail.constant = values.element(tag, first, b"")
@@ -204,8 +208,15 @@ class Compiler:
             return Step(CODED, first, 0, FOREVER, None, detail)
         if tag == 0x00080005:
             return Step(CHARSET, b"CS", 0, FOREVER, None, detail)
-        if isinstance(operation, Keep):
-            return self._keep(first, detail, _vm(address))
+        if isinstance(operation, (Keep, Known)):
+            step = self._keep(first, detail, _vm(address))
+            if isinstance(operation, Known):
+                detail.check = known_words(self._devices, CHECKS[first])
+            elif vr == "CS" and self._rules.code_strings == "standard":
+                detail.check = known_terms(self._terms, CHECKS[first])
+                if kind == "1":
+                    detail.fallback = values.element(tag, first, values.encode_fixed(DUMMIES[vr], vr))
+            return step
         detail.act, detail.per = self._act(address, operation, vr)
         detail.dated = isinstance(operation, DateShift)
         return Step(CHANGE, first, 0, FOREVER, None, detail)
@@ -309,7 +320,7 @@ def _option(address: Address, operation: Operation) -> int:
     if row is None or Address(address.tag).vr() in {"SQ", "TM"}:
         # A sequence's items speak for themselves; a time of day tells nothing without its date.
         return 0
-    wanted = "C" if operation.op in {"map", "date-shift"} else "K"
+    wanted = "C" if operation.op in {"map", "date-shift", "vocabulary"} else "K"
     for option, action in row.options.items():
         if action == wanted or (option == "retain_patient_characteristics" and operation.op == "num-range"):
             return OPTION_BITS[option]

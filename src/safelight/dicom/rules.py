@@ -14,11 +14,15 @@ from safelight.dicom.burned_in import BurnedInRules, parse_burned_in
 from safelight.dicom.misfit import misfit
 from safelight.dicom.standard import OPTIONS
 from safelight.dicom.storage import class_kinds, expand_classes
+from safelight.dicom.vocabulary import NAMES, Name, standard_words
 from safelight.operation import Keep, Operation, Uid, parse_operation
 from safelight.yamlfile import Key, YamlFile
 
 Treatment = Literal["reject", "redact", "accept"]
-_KEYS: Final = {"modalities", "sop_classes", "elements", "pixels", "options", "words", "codes"}
+_KEYS: Final = {
+    "modalities", "sop_classes", "elements", "pixels", "options", "words", "vocabularies", "codes", "code_strings",
+}  # fmt: skip
+Choice = Literal["standard", "keep"]
 
 
 class PixelPolicy(BaseModel):
@@ -63,6 +67,9 @@ class DicomRules:
         burned_in: which instances may show text.
         words: words of the closed vocabulary that ``clean-text`` keeps in short texts, casefolded.
         codes: ``standard`` keeps coded entries of standard terminologies only; ``keep`` keeps all.
+        code_strings: ``standard`` keeps code strings (CS) of known words only; ``keep`` keeps all that are legal.
+        devices: words that devices write about themselves, beside ``words``, casefolded.
+        terms: words of code strings, beside ``words``, casefolded.
         profile: name of the profile, for the stamps.
         fingerprint: SHA-256 of the resolved profile, for the stamps.
     """
@@ -73,7 +80,10 @@ class DicomRules:
     pixels: PixelPolicy = field(default_factory=PixelPolicy)
     burned_in: BurnedInRules = field(default_factory=BurnedInRules)
     words: frozenset[str] = frozenset()
-    codes: Literal["standard", "keep"] = "keep"
+    codes: Choice = "keep"
+    code_strings: Choice = "keep"
+    devices: frozenset[str] = frozenset()
+    terms: frozenset[str] = frozenset()
     profile: str = ""
     fingerprint: str = ""
 
@@ -100,6 +110,8 @@ class DicomRules:
             "burned_in": self.burned_in.describe(),
             "words": sorted(self.words),
             "codes": self.codes,
+            "code_strings": self.code_strings,
+            "vocabularies": {"devices": sorted(self.devices), "terms": sorted(self.terms)},
         }
 
 
@@ -113,7 +125,9 @@ class RulesBuilder:
     pixels: dict[str, Any] = field(default_factory=dict)
     burned_in: BurnedInRules = field(default_factory=BurnedInRules)
     words: set[str] = field(default_factory=set)
-    codes: Literal["standard", "keep"] = "keep"
+    vocabularies: dict[Name, set[str]] = field(default_factory=lambda: {name: set(standard_words(name)) for name in NAMES})
+    codes: Choice = "keep"
+    code_strings: Choice = "keep"
 
     def add(self, file: YamlFile, section: Mapping[str, Any], at: Key) -> None:
         """Add one file's section, or refuse it with file and line."""
@@ -129,12 +143,11 @@ class RulesBuilder:
             self.sop_classes = self._classes(file, names, (*at, "sop_classes"))
         if "pixels" in section:
             self.pixels.update(section["pixels"] or {})
-        if "codes" in section:
-            if section["codes"] not in ("standard", "keep"):
-                file.refuse("'codes' is neither 'standard' nor 'keep'.", at=(*at, "codes"))
-            self.codes = cast(Literal["standard", "keep"], section["codes"])
+        self.codes = _choice(file, section, "codes", at) or self.codes
+        self.code_strings = _choice(file, section, "code_strings", at) or self.code_strings
         for word in _list(file, section.get("words") or [], (*at, "words")):
             self.words.add(str(word).casefold())
+        self._add_vocabularies(file, section.get("vocabularies") or {}, (*at, "vocabularies"))
         for text, rule in (section.get("elements") or {}).items():
             self._add_element(file, str(text), rule, (*at, "elements", text))
 
@@ -154,7 +167,16 @@ class RulesBuilder:
             burned_in=self.burned_in,
             words=frozenset(self.words),
             codes=self.codes,
+            code_strings=self.code_strings,
+            devices=frozenset(self.vocabularies["devices"]),
+            terms=frozenset(self.vocabularies["terms"]),
         )
+
+    def _add_vocabularies(self, file: YamlFile, given: Any, at: Key) -> None:  # noqa: ANN401  what a YAML file holds
+        if not isinstance(given, dict) or set(given) - set(NAMES):
+            file.refuse("'vocabularies' has a name that there is not.", at=at, remedy=f"Use: {', '.join(NAMES)}.")
+        for name in NAMES:
+            self.vocabularies[name].update(str(word).casefold() for word in _list(file, given.get(name) or [], (*at, name)))
 
     def _add_element(self, file: YamlFile, text: str, rule: Any, at: Key) -> None:  # noqa: ANN401  what a YAML file holds
         address = parse_address(text)
@@ -190,6 +212,12 @@ class RulesBuilder:
             file.refuse(
                 f"There is no storage class {error}.", at=at, remedy=f"Give its UID, or one of: {', '.join(class_kinds())}."
             )
+
+
+def _choice(file: YamlFile, section: Mapping[str, Any], name: str, at: Key) -> Choice | None:
+    if name in section and section[name] not in ("standard", "keep"):
+        file.refuse(f"'{name}' is neither 'standard' nor 'keep'.", at=(*at, name))
+    return cast("Choice | None", section.get(name))
 
 
 def _list(file: YamlFile, value: Any, at: Key) -> Sequence[Any]:  # noqa: ANN401  what a YAML file holds
