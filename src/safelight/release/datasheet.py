@@ -114,6 +114,7 @@ def datasheet(tables: Mapping[str, Any], heading: Heading, *, threshold: int = T
         IntegrityError: a table lacks a column, or can't be read.
     """
     with duckdb.connect(config=_ENGINE) as engine:
+        engine.execute("SET enable_progress_bar = false")  # it would draw on the terminal of whoever calls
         try:
             return _Sheet(engine, tables, heading, threshold).made()
         except (duckdb.Error, pa.ArrowException, OSError) as error:
