@@ -1,7 +1,4 @@
-"""Every kind of DICOM destination, at a real server of its kind: how to reach it, and what is there.
-
-What reaches it is built from plain text, so that a process that is killed can build the same.
-"""
+"""Every kind of DICOM destination, at a real server of its kind."""
 
 from __future__ import annotations
 
@@ -14,23 +11,13 @@ from typing import Any, Final
 
 import pydicom
 
-from blocks import AzureBlobContainer
-from safelight.release.blob import BlobStore
 from safelight.release.destination import Destination, OutputFile
-from safelight.release.dicomweb import DicomwebDestination
-from safelight.release.file_store import FileDestination, FileStore
-from safelight.release.folder import FolderStore
-from safelight.release.ftps import FtpsStore
-from safelight.release.storage_peer import StoragePeerDestination
-from safelight.release.study_archive import StudyArchiveDestination
 from tests.release.hospital import PROJECT
+from tests.release.reach import Settings, build
 from tests.services.azurite import Azurite
-from tests.services.orthanc import Orthanc, Peer
+from tests.services.orthanc import Orthanc
 from tests.services.process import free_port
 from tests.services.vsftpd import Vsftpd
-
-Settings = dict[str, Any]
-WAIT: Final = (0.01, 0.05)
 
 
 @dataclass
@@ -60,41 +47,6 @@ class Place:
 
     def __post_init__(self) -> None:
         self.target = build(self.kind, self.settings)
-
-
-def build(kind: str, settings: Settings) -> Destination:
-    """The destination of that kind and those settings."""
-    return _BUILD[kind](**settings)
-
-
-def store_of(kind: str, settings: Settings) -> FileStore:
-    """The place for files of that kind, where it is one."""
-    return _STORES[kind](**settings)
-
-
-def _ftps_store(scratch: str, ca: str, **settings: Any) -> FileStore:
-    return FtpsStore(ca=Path(ca), attempts=2, wait=WAIT, **settings)
-
-
-_STORES: Final[dict[str, Callable[..., FileStore]]] = {
-    "folder": lambda root: FolderStore(Path(root)),
-    "blob": lambda **block: BlobStore(AzureBlobContainer(**block).open(retries=0)),
-    "ftps": _ftps_store,
-}
-
-
-def _peer(ae_title: str, port: int, calling: str = "SAFELIGHT") -> Destination:
-    return StoragePeerDestination(Peer(ae_title, port), calling, attempts=2, wait=WAIT, timeout=30)
-
-
-_BUILD: Final[dict[str, Callable[..., Destination]]] = {
-    "folder": lambda **settings: FileDestination(store_of("folder", settings)),
-    "dicomweb": lambda url, auth: DicomwebDestination(url, tuple(auth), attempts=2, wait=WAIT),
-    "blob": lambda **settings: FileDestination(store_of("blob", settings)),
-    "ftps": lambda **settings: StudyArchiveDestination(store_of("ftps", settings), Path(settings["scratch"])),
-    "c-store": _peer,
-}
-KINDS: Final = tuple(_BUILD)
 
 
 def folder_place(request: Any, tmp_path: Path) -> Place:

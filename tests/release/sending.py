@@ -1,7 +1,7 @@
 """Send to a destination in a process of its own: to be killed, or to see how much memory it takes.
 
-``python -m tests.release.sending KIND SETTINGS WORK FILES KILL``: sends the files, and is killed, as by a power cut, when
-files below WORK were opened so often (0: never). Prints by how much its memory grew at most, in MiB.
+``python -m tests.release.sending PROJECT KIND SETTINGS WORK FILES KILL``: sends the files, and is killed, as by a power
+cut, when files below WORK were opened so often (0: never). Prints by how much its memory grew at most, in MiB.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from safelight.release.destination import OutputFile
-from tests.release.hospital import PROJECT
-from tests.release.places import Place, build
+from tests.release.reach import Settings, build
 
 
-def send(place: Place, work: Path, files: list[OutputFile], *, kill: int = 0) -> tuple[int, int]:
+def send(
+    project: str, kind: str, settings: Settings, work: Path, files: list[OutputFile], *, kill: int = 0
+) -> tuple[int, int]:
     """Send; returns exit status and growth of memory in MiB."""
     names = [[str(file.path), file.study_uid, file.series_uid, file.sop_uid] for file in files]
-    arguments = [place.kind, json.dumps(place.settings), str(work), json.dumps(names), str(kill)]
+    arguments = [project, kind, json.dumps(settings), str(work), json.dumps(names), str(kill)]
     done = subprocess.run(
         [sys.executable, "-m", "tests.release.sending", *arguments],
         cwd=Path(__file__).parents[2],
@@ -36,10 +37,10 @@ def send(place: Place, work: Path, files: list[OutputFile], *, kill: int = 0) ->
     return done.returncode, int(done.stdout or 0)
 
 
-def _main(kind: str, settings: str, work: str, names: str, kill: str) -> None:
+def _main(project: str, kind: str, settings: str, work: str, names: str, kill: str) -> None:
     files = [OutputFile(Path(path), *uids) for path, *uids in json.loads(names)]
     target = build(kind, json.loads(settings))
-    target.check(PROJECT)
+    target.check(project)
     left = int(kill)
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
@@ -51,7 +52,7 @@ def _main(kind: str, settings: str, work: str, names: str, kill: str) -> None:
 
     sys.addaudithook(watch)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert len(target.send(PROJECT, files).delivered) == len(files)
+    assert len(target.send(project, files).delivered) == len(files)
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
 
 

@@ -19,7 +19,8 @@ from safelight.release.manifest import read_manifest
 from safelight.release.parquet import ParquetDelivery
 from safelight.release.schemas import TableSchema
 from tests.release.hospital import CANARY, NOW, PROJECT, Hospital
-from tests.release.places import PLACES, Place, build, store_of
+from tests.release.places import PLACES, Place
+from tests.release.reach import build, store_of
 
 
 @pytest.fixture(params=PLACES)

@@ -12,7 +12,8 @@ from safelight.release.destination import Left, OutputFile
 from safelight.release.settings import DicomDestination
 from tasks.destinations import DICOM_KINDS
 from tests.release.hospital import PROJECT, output_files
-from tests.release.places import KINDS, PLACES, Place, build
+from tests.release.places import PLACES, Place
+from tests.release.reach import KINDS, build
 from tests.release.sending import send
 
 
@@ -58,7 +59,7 @@ def test_sending_the_rest_after_a_part_completes_it(place: Place, tmp_path: Path
 
 def test_a_sending_that_was_killed_half_way_is_completed(place: Place, tmp_path: Path) -> None:
     files = output_files(tmp_path / "work", count=4)
-    assert send(place, tmp_path / "work", files, kill=3)[0] == -9
+    assert send(PROJECT, place.kind, place.settings, tmp_path / "work", files, kill=3)[0] == -9
     result = place.target.send(PROJECT, files)
     assert (result.delivered, result.refused) == (uids(files), {})
     assert place.content() == {file.sop_uid: place.expected(file.path) for file in files}
@@ -108,7 +109,7 @@ def test_what_can_not_be_reached_says_what_to_do_and_shows_nothing(place: Place,
 
 def test_memory_does_not_grow_with_the_size_of_an_instance(place: Place, tmp_path: Path) -> None:
     files = output_files(tmp_path / "work", count=1, rows=5000)
-    status, grown = send(place, tmp_path / "work", files)
+    status, grown = send(PROJECT, place.kind, place.settings, tmp_path / "work", files)
     assert status == 0
     assert sum(map(len, place.content().values())) > 50_000_000
     assert grown < 25, f"{grown} MiB for 48 MiB"

@@ -16,7 +16,8 @@ from safelight.model import Reason
 from safelight.release.ftps import FtpsStore, fault
 from safelight.release.study_archive import StudyArchiveDestination
 from tests.release.hospital import PROJECT, output_files
-from tests.release.places import WAIT, members
+from tests.release.places import members
+from tests.release.reach import WAIT
 from tests.services.certificates import Authority
 from tests.services.vsftpd import Vsftpd
 

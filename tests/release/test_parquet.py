@@ -20,7 +20,8 @@ from safelight.release.schemas import TABLES, TableSchema
 from safelight.release.settings import ParquetDestination
 from tasks.destinations import STORE_KINDS
 from tests.release.hospital import PROJECT
-from tests.release.places import PLACES, store_of
+from tests.release.places import PLACES
+from tests.release.reach import store_of
 
 EXTRACT = datetime(2023, 12, 7, 14, 8, 58, tzinfo=UTC)
 PERSON = "omop/public/omop/PERSON.parquet"

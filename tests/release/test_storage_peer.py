@@ -18,7 +18,8 @@ from safelight.model import Reason
 from safelight.release.destination import OutputFile
 from safelight.release.storage_peer import StoragePeerDestination
 from tests.release.hospital import PROJECT, output_files
-from tests.release.places import WAIT, data_set
+from tests.release.places import data_set
+from tests.release.reach import WAIT
 from tests.services.certificates import Authority
 from tests.services.orthanc import Orthanc, Peer
 from tests.services.process import Program, accepts_connections, free_port, program
