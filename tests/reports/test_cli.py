@@ -52,7 +52,7 @@ def test_reports_are_deidentified_and_scored(place: Path) -> None:
 def test_a_report_without_a_record_is_held(place: Path) -> None:
     with (place / "in.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps({"id": "x", "text": "Mrs Canary Smith was seen."}) + "\n")
-    result = deid(place, "--rules-only")
+    result = deid(place, "--ner", "none")
     assert result.exit_code == 1
     last = json.loads((place / "out.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     assert (last["id"], last["text"], last["status"], last["reason"]) == ("x", "", "quarantined", "no_patient_record")
@@ -62,7 +62,7 @@ def test_a_report_without_a_record_is_held(place: Path) -> None:
 def test_wrong_use_names_the_line_and_writes_nothing(place: Path) -> None:
     with (place / "in.jsonl").open("a", encoding="utf-8") as file:
         file.write("{'canary'}\n")
-    result = deid(place, "--rules-only")
+    result = deid(place, "--ner", "none")
     assert result.exit_code == 2
     assert "in.jsonl:13" in result.output
     assert "canary" not in result.output
@@ -80,11 +80,11 @@ def test_validation_sample_and_verdicts(place: Path) -> None:
     profile = sorted(PROFILES.glob("*.yaml"))[-1]
     result = safelight(
         "reports", "validate", place / "in.jsonl", "--profile", profile, "--site", place / "site.json", "--records",
-        place / "records", "--who", "IG lead", "--rules-only", "--json",
+        place / "records", "--who", "IG lead", "--ner", "none", "--json",
     )  # fmt: skip
     assert result.exit_code == 1  # 12 labelled texts are too few
     assert json.loads(result.output)["failures"] == ["12 labelled texts; 100 are wanted"]
-    assert deid(place, "--rules-only").exit_code == 0
+    assert deid(place, "--ner", "none").exit_code == 0
     assert safelight("reports", "sample", place / "out.jsonl", place / "review", "--size", 5).exit_code == 0
     verdicts = safelight("reports", "verdicts", place / "review" / "verdicts.csv", "--json")
     assert json.loads(verdicts.output)["unread"] == 5

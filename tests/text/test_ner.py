@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import spacy
@@ -18,6 +19,9 @@ from safelight.text.recognisers import ModelRecognizer
 from safelight.text.site import Site
 from safelight.text.span import Span
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class Suggesting:
     """A model that takes every word for a person, and counts how often it is asked."""
@@ -27,7 +31,7 @@ class Suggesting:
     def __init__(self) -> None:
         self.asked = 0
 
-    def find(self, text: str) -> list[tuple[int, int, str]]:
+    def find(self, text: str, near: Sequence[int]) -> list[tuple[int, int, str]]:
         self.asked += 1
         return [(0, len(text), "CLINICIAN_NAME")]
 
@@ -35,7 +39,7 @@ class Suggesting:
 def test_the_packaged_model_finds_a_name() -> None:
     (model,) = load_models(["spacy"])
     text = "The scan was reviewed by Margaret Thatcher in London yesterday."
-    assert (text.index("Margaret"), text.index(" in London"), "CLINICIAN_NAME") in model.find(text)
+    assert (text.index("Margaret"), text.index(" in London"), "CLINICIAN_NAME") in model.find(text, [0])
 
 
 def test_a_model_that_is_not_the_measured_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +64,7 @@ def test_a_model_in_a_folder_of_the_hospital_is_used(tmp_path: Path) -> None:
     pipeline.add_pipe("entity_ruler").add_patterns([{"label": "PATIENT", "pattern": "Hazel"}])
     pipeline.to_disk(tmp_path / "model")
     (model,) = load_models([f"folder:{tmp_path / 'model'}"])
-    assert model.find("then Hazel left") == [(5, 10, "CLINICIAN_NAME")]
+    assert model.find("then Hazel left", [5]) == [(5, 10, "CLINICIAN_NAME")]
     known, text = KnownIdentifiers(mrn="NGH123456"), "In the afternoon Hazel left the ward."
     for ner_, expected in (((), text), ((f"folder:{tmp_path / 'model'}",), text.replace("Hazel", "[CLINICIAN_1]"))):
         clean = TextDeidentifier(Site(), ner=ner_).deidentify(text, known, dates="shift", shift_days=5)

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _SITE = click.Path(path_type=Path)
+_NER = click.option(
+    "--ner",
+    multiple=True,
+    default=("spacy",),
+    show_default=True,
+    metavar="MODEL",
+    help="Language model to ask, as in the project's file: spacy, onnx (the optional second one), folder:PATH, or none for "
+    "rules only. Give it twice for two.",
+)
 
 
 @click.group()
@@ -38,7 +47,7 @@ def command() -> None:
 @click.option("--key-file", required=True, type=_FILE, help="The project's key, 64 bytes.")
 @click.option("--salt-file", required=True, type=_FILE, help="The project's salt, 16 bytes.")
 @click.option("--max-shift-days", default=365, show_default=True, help="As in the project's file.")
-@click.option("--rules-only", is_flag=True, help="Do without the language model: four times as fast, a little weaker.")
+@_NER
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes, 1 GB each at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print a machine-readable summary.")
 def deid(
@@ -49,7 +58,7 @@ def deid(
     key_file: Path,
     salt_file: Path,
     max_shift_days: int,
-    rules_only: bool,
+    ner: tuple[str, ...],
     workers: int,
     as_json: bool,
 ) -> None:
@@ -66,7 +75,7 @@ def deid(
 
     key = ProjectKey(_bytes(key_file, 64), _bytes(salt_file, 16))
     dates = load_profile(profile.parent, profile.stem).report_dates
-    setup = Setup(load_site(site), ner=() if rules_only else ("spacy",), dates=dates)
+    setup = Setup(load_site(site), ner=_models(ner), dates=dates)
     tally = Tally()
     lines = deidentify_lines(
         source,
@@ -83,6 +92,10 @@ def deid(
             f"{tally.documents} texts: {tally.released} released, {tally.quarantined} quarantined {tally.reasons or ''}"
         )
     sys.exit(1 if tally.quarantined else 0)
+
+
+def _models(names: tuple[str, ...]) -> tuple[str, ...]:
+    return () if names == ("none",) else names
 
 
 def _tallied(lines: Iterable[dict[str, Any]], tally: Any) -> Iterable[dict[str, Any]]:  # noqa: ANN401
@@ -160,11 +173,11 @@ def score(outputs: Path, labelled: Path, as_json: bool) -> None:
     "--records", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of validation records."
 )
 @click.option("--who", required=True, help="Who answers for the measurement.")
-@click.option("--rules-only", is_flag=True, help="Without the language model.")
+@_NER
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record.")
 def validate(
-    labelled: Path, profile: Path, site: Path, records: Path, who: str, rules_only: bool, workers: int, as_json: bool
+    labelled: Path, profile: Path, site: Path, records: Path, who: str, ner: tuple[str, ...], workers: int, as_json: bool
 ) -> None:
     """Measure the de-identification on labelled texts and keep the record that report export asks for.
 
@@ -178,7 +191,7 @@ def validate(
     from safelight.text.site import load_site
 
     dates = load_profile(profile.parent, profile.stem).report_dates
-    setup = Setup(load_site(site), ner=() if rules_only else ("spacy",), dates=dates)
+    setup = Setup(load_site(site), ner=_models(ner), dates=dates)
     record = validation.validate(labelled, setup=setup, who=who, at=datetime.now(UTC), workers=workers)
     path = record.save(records)
     if as_json:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-LanguageModel = Annotated[str, Field(pattern=r"^(spacy|folder:.+)$")]
+LanguageModel = Annotated[str, Field(pattern=r"^(spacy|onnx|folder:.+)$")]
 
 
 class Thresholds(BaseModel):
@@ -42,7 +42,7 @@ class ReportPolicy(BaseModel):
     include: bool = Field(default=True, description="Whether reports and notes are part of the project.")
     ner: tuple[LanguageModel, ...] = Field(
         default=("spacy",),
-        description="Language models: 'spacy' (packaged), 'folder:PATH' (the hospital's own); none: rules only.",
+        description="Language models: 'spacy' and 'onnx' (packaged), 'folder:PATH' (the hospital's own); none: rules only.",
     )
     max_characters: int = Field(default=100_000, ge=1_000, description="A longer text is quarantined.")
     validation: ValidationSource | None = Field(

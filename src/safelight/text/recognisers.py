@@ -160,7 +160,8 @@ class ModelRecognizer(RuleRecognizer):
         if not open_words:
             return []
         text = _true_case(document)
-        suggested = [(start, end, label) for model in self._models for start, end, label in model.find(text)]
+        near = [word.start for word in open_words]
+        suggested = [(start, end, label) for model in self._models for start, end, label in model.find(text, near)]
         return [
             Span(word.start, word.end, label, "model", 0.5)
             for word in open_words
@@ -185,8 +186,7 @@ def _is_everyday_name(document: Document, word: Word) -> bool:
     """Tell whether an everyday word has a capital that only a name explains: ``her son Max``."""
     if document.caseless or word.upper or document.starts_sentence(word):
         return False
-    lexicon = document.lexicon
-    return not lexicon.is_clinical(word.low) and (lexicon.is_given(word.low) or lexicon.is_surname(word.low, 5_000))
+    return not document.lexicon.is_clinical(word.low)
 
 
 def _is_believed(document: Document, word: Word, label: str) -> bool:
