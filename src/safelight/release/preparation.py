@@ -9,20 +9,24 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from safelight.errors import IntegrityError
 from safelight.link import Request, StageCounts
 from safelight.model import InstanceOutcome, Reason, RequestState
 from safelight.release.accounts import last_release, news, table_states
 from safelight.release.destination import OutputFile
-from safelight.release.export import Export, StagedTable
+from safelight.release.export import Export, ImageRows, StagedTable
 from safelight.release.files import file_digest, root_digest
+from safelight.release.inspection import OPTED_OUT, Verifier
 from safelight.release.pending import Draft, Pending, PreparedRequest, drafting, put_in_place
-from safelight.staging import read_staged
+from safelight.staging import read_staged, write_staged
 
 
 @dataclass
@@ -77,6 +81,8 @@ class _Preparing:
     counts: Counter[str] = field(default_factory=Counter)
     moved: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    tainted: set[str | None] = field(default_factory=set)
     last: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -87,18 +93,49 @@ class _Preparing:
         known = {(item["name"], item["sha256"]) for item in (self.last or {}).get("inputs", {}).get("tables", ())}
         for staged in self.export.tables:
             digest = file_digest(staged.path)
-            item = {"name": staged.origin, "table": staged.table, "sha256": digest, "rows": 0, "withheld": 0, "new": False}
+            item = {"name": staged.origin, "table": staged.table, "sha256": digest, "new": False}
             # A table that somebody moved away, as an error told him to, is written again.
             if (staged.origin, digest) not in known or self.export.lake.open(self.export.project, staged.table) is None:
-                item |= {"new": True, "rows": self._freeze(staged)}
+                item |= {"new": True, **self._freeze(staged)}
             self.inputs.append(item)
 
-    def _freeze(self, staged: StagedTable) -> int:
+    @cached_property
+    def verifier(self) -> Verifier:
+        """Made once, and only where there is something to look at."""
+        return self.export.verifier()
+
+    def _freeze(self, staged: StagedTable) -> dict[str, int]:
+        """Take a staged file in, without the rows that must not leave."""
         target = self.draft.table(staged.origin)
-        _link(staged.path, target)
-        rows = int(sum(batch.num_rows for batch in read_staged(target)[1]))
-        self.counts[f"{staged.table}_rows"] += rows
-        return rows
+        schema, batches = read_staged(staged.path)
+        described = [str(text) for field in schema for text in (field.name, field.metadata)]
+        if self.verifier.words([*described, str(schema.metadata)]):
+            raise IntegrityError(
+                f"The description of table '{staged.table}' names somebody.", remedy="Correct its comments in the profile."
+            )
+        rows, withheld = 0, Counter[str]()
+        for batch in batches:
+            found = self.verifier.rows(batch)
+            rows += batch.num_rows
+            withheld.update(found.values())
+            procedures = batch.column("procedure_occurrence_id") if "procedure_occurrence_id" in schema.names else None
+            self.tainted.update(
+                procedures[row].as_py() for row, kind in found.items() if procedures is not None and kind != OPTED_OUT
+            )
+        if withheld:
+            write_staged(target, schema, self._clean(staged.path))
+        else:
+            _link(staged.path, target)
+        stopped = withheld.total() - withheld[OPTED_OUT]
+        self.counts[f"{staged.table}_rows"] += rows - withheld.total()
+        self.counts["rows_withheld"] += stopped
+        self.counts["rows_opted_out"] += withheld[OPTED_OUT]
+        return {"rows": rows - withheld.total(), "withheld": stopped, "opted_out": withheld[OPTED_OUT]}
+
+    def _clean(self, path: Path) -> Iterator[pa.RecordBatch]:
+        for batch in read_staged(path)[1]:
+            found = self.verifier.rows(batch)
+            yield batch.filter(pa.array([row not in found for row in range(batch.num_rows)]))
 
     def requests(self) -> None:
         """Look at every verified request, and write down those that may leave."""
@@ -124,10 +161,26 @@ class _Preparing:
             self._move(request, RequestState.RETRIEVED)
             return None
         rows = self.export.images(request, [file.path for file in files])
+        tainted = any(row["procedure_occurrence_id"] in self.tainted for row in rows.image_occurrence)
+        if tainted or self._identifies(request, files, rows):
+            self._move(request, RequestState.QUARANTINED, Reason.RESIDUAL_IDENTIFIER)
+            self.counts["studies_quarantined"] += 1
+            return None
         if {row["SOPInstanceUID"] for row in rows.dicom_instance} != {file.sop_uid for file in files}:
             raise IntegrityError("The files of a request and their rows are not the same instances.")
         names = {file.sop_uid: str(file.path.relative_to(self.export.work)) for file in files}
         return PreparedRequest(request.id, names, rows.image_occurrence, rows.dicom_instance)
+
+    def _identifies(self, request: Request, files: Sequence[OutputFile], rows: ImageRows) -> bool:
+        originals = {
+            uid
+            for instance in self.export.database.instances(request.id)
+            for uid in (instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid)
+        }
+        kinds = set[str]().union(*(self.verifier.instance(file.path, request, originals) for file in files))
+        kinds |= self.verifier.words(str(value) for row in rows.image_occurrence for value in row.values())
+        self.kinds.update(kinds)
+        return bool(kinds)
 
     def _move(self, request: Request, to: RequestState, reason: Reason | None = None) -> None:
         export = self.export
@@ -156,6 +209,7 @@ class _Preparing:
         }
         counts = dict.fromkeys(("requests", "studies", "series", "instances", "bytes"), 0)
         counts |= dict.fromkeys(("studies_quarantined", "rows_withheld", "smallest_cell"), 0)
+        counts |= {f"studies_with_{kind.lower()}": count for kind, count in self.kinds.items()}
         return self.draft.conclude(content, counts | self.counts)
 
 
