@@ -9,6 +9,7 @@ from typing import Final
 from deltalake import DeltaTable
 
 from safelight.errors import IntegrityError
+from safelight.release.audit import audit_table
 from safelight.release.faults import lake_faults
 from safelight.release.lake import SNAPPY, Lake, assert_protocol
 
@@ -30,10 +31,10 @@ def maintain(lake: Lake, project: str, table: str, *, keep_hours: int = KEEP_HOU
     """Put small files together, and delete files that no version of the last ``keep_hours`` uses.
 
     Content stays the same. Safe beside readers, and beside a writer: whoever commits second tries again. Run it weekly;
-    the cost is one reading and writing of the files that are small.
+    the cost is one reading and writing of the files that are small. At the end the table is audited as it lies there.
 
     Raises:
-        IntegrityError: no such table. And what writing to the lake may raise.
+        IntegrityError: no such table, or one that some reader of the lake can't read. And what writing to the lake may raise.
     """
     delta = _existing(lake, project, table)
     with lake_faults(table):
@@ -42,6 +43,7 @@ def maintain(lake: Lake, project: str, table: str, *, keep_hours: int = KEEP_HOU
         delta.update_incremental()
         assert_protocol(delta, table)
         gone = delta.vacuum(retention_hours=keep_hours, dry_run=False, enforce_retention_duration=keep_hours >= KEEP_HOURS)
+    audit_table(lake, project, table)
     return Upkeep(told["numFilesRemoved"], told["numFilesAdded"], len(gone))
 
 
