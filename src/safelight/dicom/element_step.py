@@ -118,7 +118,7 @@ class ElementStep:
         if actual is None:
             return self._gone(step)
         if kind == CHARSET:
-            state.charset = declared(raw)
+            state.declare(declared(raw))
             if state.charset is None:
                 return self._gone(step)
             self.kept += 1
@@ -129,7 +129,7 @@ class ElementStep:
         if new is None:
             return self._gone(step)
         encoded = self._changed(step, actual, new)
-        head.remember(raw, state.days, encoded)
+        head.remember(raw, state.context, encoded)
         return encoded
 
     def _changed(self, step: Step, vr: bytes, value: bytes) -> bytes:
@@ -140,32 +140,13 @@ class ElementStep:
         return element(step.detail.tag, vr, value)
 
     def _act(self, step: Step, raw: bytes) -> bytes | None:
-        detail = step.detail
-        state = self._state
-        per = detail.per
-        act = detail.act
+        act = step.detail.act
         if act is None:
             return None
-        if per == "instance":
-            return act(raw, state)
-        key: object = raw
-        if per == "days":
-            key = (raw, state.days)
-        elif per == "year":
+        if step.detail.per == "year":
             digits = self.noted.get(_STUDY_DATE, b"").strip(b" \0")[:4]
-            state.study_year = int(digits) if digits.isdigit() and len(digits) == 4 else None
-            key = (raw, state.study_year)
-        elif per == "charset":
-            key = (raw, state.charset)
-        cache = detail.cache
-        if key in cache:
-            return cache[key]
-        new = act(raw, state)
-        if len(cache) >= REMEMBERED:
-            cache.clear()
-        if len(raw) <= LONGEST_REMEMBERED:
-            cache[key] = new
-        return new
+            self._state.study_year = int(digits) if digits.isdigit() and len(digits) == 4 else None
+        return act(raw, self._state)
 
     def _keep(self, step: Step, vr: bytes, raw: bytes) -> bytes:
         detail = step.detail
@@ -261,12 +242,12 @@ class ElementStep:
         self, table: Table, data: bytes, pos: int, end: int, size: int, implicit: bool, depth: int
     ) -> tuple[bytes, int]:
         """Return an item's new content, and the offset after the item."""
-        outer = self._state.charset
-        outer_representation = self._state.pixel_representation
-        days = self._state.days
+        state = self._state
+        outer, outer_representation = state.charset, state.pixel_representation
+        context = state.context
         out: list[bytes] = []
         blocks: Blocks = {}
-        heads_get = (table.implicit if implicit else table.explicit).get
+        heads = table.implicit if implicit else table.explicit
         unpack = _IMPLICIT if implicit else _EXPLICIT
         coded: dict[int, bytes] = {}
         places: dict[int, int] = {}
@@ -275,8 +256,9 @@ class ElementStep:
             if pos + 8 > end:
                 raise StudyRejected(Reason.MALFORMED)
             key, length = unpack(data, pos)
-            head = heads_get(key)
-            if head is None:
+            try:
+                head = heads[key]
+            except KeyError:
                 head = table.head(key, implicit=implicit)
             tag = head.tag
             if tag == ITEM_END and size == UNDEFINED:
@@ -314,7 +296,7 @@ class ElementStep:
                     continue
                 if action == KNOWN:
                     raw = data[value:stop]
-                    new = head.memo.get((raw, days) if head.dated else raw)
+                    new = head.memo.get((raw, context) if head.varies else raw)
                     if new is not None:
                         out.append(new)
                         self.changed += 1
@@ -351,13 +333,14 @@ class ElementStep:
                 out.append(b"")
             else:
                 out.append(self._element(head, step, data[value:stop]))
+                context = state.context
             pos = stop
         if run >= 0:
             out.append(data[run:pos])
         if coded:
             self._code(coded, places, out)
-        self._state.charset = outer
-        self._state.pixel_representation = outer_representation
+        state.declare(outer)
+        state.pixel_representation = outer_representation
         return b"".join(out), pos + 8 if size == UNDEFINED else pos
 
     def _code(self, coded: dict[int, bytes], places: dict[int, int], out: list[bytes]) -> None:

@@ -109,6 +109,7 @@ class DeidEngine:
         self._verdicts: dict[tuple[bytes | None, ...], str] = {}
         self._lookup = lookup
         self._admit: Admission | None = None
+        self._patient = 0
         #: PatientID of the instance that was looked at last; identifiable.
         self.last_patient = ""
 
@@ -143,7 +144,7 @@ class DeidEngine:
         except OSError:
             return result.aside(Reason.INTERNAL_ERROR)
         try:
-            self._cleaner.known = known
+            self._know(known)
             return self._instance(descriptor, os.fspath(folder), result)
         except StudyRejected as rejected:
             return result.aside(rejected.reason)
@@ -156,6 +157,12 @@ class DeidEngine:
             return result.aside(Reason.INTERNAL_ERROR)
         finally:
             os.close(descriptor)
+
+    def _know(self, known: KnownIdentifiers | None) -> None:
+        """Take up what is known of a patient, and a number for it that no other patient has."""
+        if known is not self._cleaner.known:
+            self._cleaner.known = known
+            self._patient += 1
 
     # -- reading
 
@@ -186,20 +193,22 @@ class DeidEngine:
             return os.pread(source, count, offset)
 
         guess = self._guess(data, start)
-        if self._lookup is not None and self._cleaner.known is None:
-            self._cleaner.known = self._lookup(decode(peek(data, start, b"\x10\0\x20\0", None), None).strip(" \0"))
         sop_class = sop_class or peek(data, start, b"\x08\0\x16\0", implicit).decode("latin-1").strip(" \0")
+        patient = peek(data, start, b"\x10\0\x20\0", None).strip(b" \0")
+        looked_up = self._lookup if self._cleaner.known is None else None
         for _ in range(3):
-            state = State()
-            state.days = self._shift(guess)
+            if looked_up is not None:
+                self._know(looked_up(decode(patient, None)))
+            state = State(self._shift(guess), self._patient)
             rewriter = Rewriter(self._program(sop_class), state, read, size, self._window)
             rewriter.run(data, 0, start, implicit=implicit, slots=SLOTS)
             noted = rewriter.noted
             actual_class = noted.get(SOP_CLASS, b"").decode("latin-1").strip(" \0")
             actual_scope = noted.get(self._scope_tag, b"").strip(b" \0")
-            if actual_scope == guess and actual_class == sop_class:
+            actual_patient = noted.get(_PATIENT, b"").strip(b" \0")
+            if (actual_scope, actual_class) == (guess, sop_class) and (looked_up is None or actual_patient == patient):
                 break
-            guess, sop_class = actual_scope, actual_class
+            guess, sop_class, patient = actual_scope, actual_class, actual_patient
         result.take(noted)
         self.last_patient = decode(noted.get(_PATIENT, b""), None).strip(" \0")
         self._check(noted, sop_class)

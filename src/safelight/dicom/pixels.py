@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,7 @@ _ALLOCATED: Final = 0x00280100
 _STORED: Final = 0x00280101
 _HIGH: Final = 0x00280102
 _REPRESENTATION: Final = 0x00280103
+_NEEDED: Final = (_ROWS, _COLUMNS, _SAMPLES, _ALLOCATED, _STORED, _HIGH, _REPRESENTATION, _FRAMES, _PHOTOMETRIC)
 PIXEL_DATA: Final = 0x7FE00010
 FLOAT_PIXELS: Final = 0x7FE00008
 DOUBLE_PIXELS: Final = 0x7FE00009
@@ -46,7 +48,7 @@ class Layout:
     signed: bool
     subsampled: bool
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Bytes of all frames, without padding."""
         pixels = self.rows * self.columns * self.frames
@@ -55,7 +57,7 @@ class Layout:
             return pixels * 2 * self.allocated // 8
         return (pixels * self.samples * self.allocated + 7) // 8
 
-    @property
+    @cached_property
     def masks(self) -> bool:
         """Whether samples have bits that belong to no pixel: overlays were kept there (PS3.3 C.9.2, retired form)."""
         return self.allocated in (8, 16, 32) and self.stored < self.allocated
@@ -67,39 +69,52 @@ def read_layout(noted: Mapping[int, bytes], tag: int) -> Layout:
     Raises:
         StudyRejected: an attribute that the pixels need is missing or makes no sense.
     """
-    rows, columns = _number(noted, _ROWS), _number(noted, _COLUMNS)
-    samples = _number(noted, _SAMPLES, 1)
-    allocated = {FLOAT_PIXELS: 32, DOUBLE_PIXELS: 64}.get(tag) or _number(noted, _ALLOCATED)
-    stored = allocated if tag != PIXEL_DATA else _number(noted, _STORED, allocated)
+    return _layout(tag, *[noted.get(one, b"") for one in _NEEDED])
+
+
+@lru_cache(maxsize=256)
+def _layout(
+    tag: int,
+    rows: bytes,
+    columns: bytes,
+    samples: bytes,
+    allocated: bytes,
+    stored: bytes,
+    high: bytes,
+    representation: bytes,
+    frames: bytes,
+    photometric: bytes,
+) -> Layout:
+    """All instances of a series give the same answer."""
+    bits = {FLOAT_PIXELS: 32, DOUBLE_PIXELS: 64}.get(tag) or _number(allocated)
+    used = bits if tag != PIXEL_DATA else _number(stored, bits)
     try:
-        frames = int(noted.get(_FRAMES, b"1").strip(b" \0") or b"1")
+        count = int(frames.strip(b" \0") or b"1")
     except ValueError:
         raise StudyRejected(Reason.PIXEL_DATA) from None
-    high = _number(noted, _HIGH, stored - 1) if tag == PIXEL_DATA else allocated - 1
-    if rows < 1 or columns < 1 or samples < 1 or frames < 1 or not 0 < stored <= allocated or allocated not in _ALLOWED:
-        raise StudyRejected(Reason.PIXEL_DATA)
-    if not stored - 1 <= high < allocated:
-        raise StudyRejected(Reason.PIXEL_DATA)
-    photometric = noted.get(_PHOTOMETRIC, b"").strip(b" \0")
-    return Layout(
-        rows,
-        columns,
-        samples,
-        frames,
-        allocated,
-        stored,
-        high,
-        signed=_number(noted, _REPRESENTATION, 0) == 1,
-        subsampled=photometric in (b"YBR_FULL_422", b"YBR_PARTIAL_422") and samples == 3,
+    layout = Layout(
+        _number(rows),
+        _number(columns),
+        _number(samples, 1),
+        count,
+        bits,
+        used,
+        _number(high, used - 1) if tag == PIXEL_DATA else bits - 1,
+        signed=_number(representation) == 1,
+        subsampled=photometric.strip(b" \0") in (b"YBR_FULL_422", b"YBR_PARTIAL_422") and _number(samples, 1) == 3,
     )
+    if min(layout.rows, layout.columns, layout.samples, layout.frames) < 1 or bits not in _ALLOWED:
+        raise StudyRejected(Reason.PIXEL_DATA)
+    if not 0 < used <= bits or not used - 1 <= layout.high < bits:
+        raise StudyRejected(Reason.PIXEL_DATA)
+    return layout
 
 
 _ALLOWED: Final = frozenset((1, 8, 16, 32, 64))
 
 
-def _number(noted: Mapping[int, bytes], tag: int, default: int = 0) -> int:
-    raw = noted.get(tag, b"")
-    return struct.unpack("<H", raw)[0] if len(raw) == 2 else default
+def _number(raw: bytes, default: int = 0) -> int:
+    return int.from_bytes(raw, "little") if len(raw) == 2 else default
 
 
 def native_header(tag: int, vr: bytes, layout: Layout) -> bytes:

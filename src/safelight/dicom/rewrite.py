@@ -93,9 +93,10 @@ class Rewriter(ElementStep):
             StudyRejected: truncated, malformed, unsorted, nested too deep.
         """
         table = self._program.table
-        heads_get = (table.implicit if implicit else table.explicit).get
+        heads = table.implicit if implicit else table.explicit
         unpack = _IMPLICIT if implicit else _EXPLICIT
-        days = self._state.days
+        state = self._state
+        context = state.context
         noted = self.noted
         out = self.out
         pending = list(slots)
@@ -106,12 +107,13 @@ class Rewriter(ElementStep):
             at = data.find(_PIXEL_REPRESENTATION, start) + 8
             self._state.pixel_representation = data[at] if 8 <= at < len(data) else 0
         have = len(data)
+        edge = have - 12
         end = self._size - base
         pos = start
         run = last = -1
         kept = changed = removed = options = 0
         while pos < end:
-            if pos + 12 > have:
+            if pos > edge:
                 if have < end:
                     if run >= 0:
                         out.append(data[run:pos])
@@ -119,22 +121,25 @@ class Rewriter(ElementStep):
                     base += pos
                     pos = 0
                     data, have, end = self._window_at(base, 12)
+                    edge = have - 12
                 if pos + 8 > end:
                     raise StudyRejected(Reason.TRUNCATED)
             key, length = unpack(data, pos)
-            head = heads_get(key)
-            if head is None:
+            try:
+                head = heads[key]
+            except KeyError:
                 head = table.head(key, implicit=implicit)
             tag = head.tag
             if tag <= last:
                 raise StudyRejected(Reason.ELEMENT_ORDER)
             last = tag
-            value = pos + 8
             if head.long:
                 if pos + 12 > end:
                     raise StudyRejected(Reason.TRUNCATED)
-                length = _LENGTH(data, value)[0]
+                length = _LENGTH(data, pos + 8)[0]
                 value = pos + 12
+            else:
+                value = pos + 8
             stop = value + length
             # -- what the header alone decides, inside the window; an undefined length is beyond any window
             action = head.action
@@ -164,7 +169,7 @@ class Rewriter(ElementStep):
                                 continue
                     elif action == KNOWN:
                         raw = data[value:stop]
-                        new = head.memo.get((raw, days) if head.dated else raw)
+                        new = head.memo.get((raw, context) if head.varies else raw)
                         if new is not None:
                             if run >= 0:
                                 out.append(data[run:pos])
@@ -219,6 +224,7 @@ class Rewriter(ElementStep):
                         raise StudyRejected(Reason.MALFORMED)
                     base, value = base + pos, value - pos
                     data, have, end = self._window_at(base, max((have - pos) * 4, self._window * 4))
+                    edge = have - 12
                     pos = 0
                     stop = skip_undefined(data, value, implicit or vr == b"UN", MAX_DEPTH)
             elif stop > end:
@@ -229,6 +235,7 @@ class Rewriter(ElementStep):
                 base, value, stop = base + pos, value - pos, stop - pos
                 pos = 0
                 data, have, end = self._window_at(base, stop)
+                edge = have - 12
             if step is NOTHING:
                 removed += 1
                 if head.action == SLOW:
@@ -245,11 +252,13 @@ class Rewriter(ElementStep):
                 raw = data[value:stop]
                 noted[tag] = raw
                 out.append(self._element(head, step, raw))
+                context = state.context
             pos = stop
             if pos > have:
                 base += pos
                 if pos < end:
                     data, have, end = self._window_at(base, 12 if end - pos >= 12 else end - pos)
+                    edge = have - 12
                 else:
                     have = end = 0
                 pos = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from safelight.dicom.vr import ALL, LONG_HEADER
@@ -31,16 +31,27 @@ Act = Callable[[bytes, "State"], bytes | None]
 
 
 class State:
-    """What a step may ask about the instance in hand."""
+    """What a step may ask about the instance in hand.
 
-    __slots__ = ("charset", "days", "pixel_representation", "study_year")
+    Args:
+        days: the date shift, if it is known.
+        patient: a number that stands for what is known of the patient.
+    """
 
-    def __init__(self) -> None:
-        self.days: int | None = None
-        #: Python codecs of the declared character set; () where none is declared, None where it is not a known one
-        self.charset: tuple[str, ...] | None = ()
+    __slots__ = ("charset", "context", "days", "patient", "pixel_representation", "study_year")
+
+    def __init__(self, days: int | None = None, patient: int = 0) -> None:
+        self.days = days
+        self.patient = patient
         self.study_year: int | None = None
         self.pixel_representation = 0
+        self.declare(())
+
+    def declare(self, charset: tuple[str, ...] | None) -> None:
+        """Take up a character set: its Python codecs, () where none is declared, None where it is not a known one."""
+        self.charset = charset
+        #: All that the result of an operation may depend on besides the value, unless it looks at other elements.
+        self.context = (self.days, charset, self.patient)
 
 
 @dataclass(slots=True)
@@ -68,7 +79,6 @@ class Detail:
     fallback: bytes = b""
     option: int = 0
     items: Table | None = None
-    cache: dict[object, bytes | None] = field(default_factory=dict)
     dated: bool = False
 
 
@@ -103,12 +113,13 @@ NOTHING: Final = Step(NOTED, b"", 0, FOREVER, None, Detail(0, frozenset()))
 class Head:
     """What tag and VR alone decide about an element.
 
-    ``memo``: for an operation whose result follows from the value (and, where ``dated``, the date shift), the encoded
-    elements that came of it.
+    ``memo``: for an operation whose result follows from the value (and, where it ``varies``, the state's context), the
+    encoded elements that came of it.
     """
 
     __slots__ = (
-        "action", "constant", "dated", "known", "limit", "long", "mask", "memo", "noted", "option", "step", "tag", "vr",
+        "action", "constant", "dated", "known", "limit", "long", "mask", "memo", "noted", "option", "step", "tag", "varies",
+        "vr",
     )  # fmt: skip
 
     def __init__(self, tag: int, vr: bytes, step: Step, *, private: bool, watched: bool) -> None:
@@ -121,7 +132,7 @@ class Head:
         self.mask = self.limit = self.option = 0
         self.known: set[bytes] | None = None
         self.constant = b""
-        self.dated = False
+        self.dated = self.varies = False
         if step is not NOTHING:
             self.action = self._of(step)
         elif tag >> 16 == 0xFFFE or (private and tag & 0xFFFF < 0x1000):
@@ -142,17 +153,18 @@ class Head:
             return REPLACE
         if step.kind == NOTED and self.tag != PIXEL_REPRESENTATION:
             return NOTE
-        if step.kind == CHANGE and detail.per in {"", "days"} and len(detail.vrs) == 1:
+        if step.kind == CHANGE and detail.per != "year" and len(detail.vrs) == 1:
             self.dated = detail.dated
+            self.varies = detail.per != ""
             return KNOWN
         return SLOW
 
-    def remember(self, raw: bytes, days: int | None, encoded: bytes) -> None:
+    def remember(self, raw: bytes, context: object, encoded: bytes) -> None:
         """Keep what came of a value, to be written at once when it is met again."""
         if self.action == KNOWN and len(encoded) > 8 and len(raw) <= LONGEST_REMEMBERED:
             if len(self.memo) >= REMEMBERED:
                 self.memo.clear()
-            self.memo[(raw, days) if self.dated else raw] = encoded
+            self.memo[(raw, context) if self.varies else raw] = encoded
 
 
 class Table(dict[int, Step]):
