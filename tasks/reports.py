@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from safelight.reports.batch import deidentify_notes
+from safelight.reports.batch import deidentify_notes, scope_by_study
 from safelight.reports.staging import stage_notes
 from safelight.reports.workers import Setup
 from safelight.text import load_site
@@ -82,6 +82,7 @@ def deidentify_delivery_reports(project: str, source: str) -> dict[str, int]:
             pseudonymizer=run.pseudonymizer,
             known=lambda person_id: run.database.patient(project, people[person_id]),
             fingerprint=configuration,
+            shift_scope=scope_by_study(run.studies()) if run.project.deid.shift_scope == "study" else None,
         )
         path = run.work / "notes" / f"{source}.parquet"
         staged = stage_notes(results, path, generated=found.generated, configuration=configuration)

@@ -138,6 +138,11 @@ class ProjectRun:
         found = self.database.find(self.project.slug, states)
         return {request.person_id: request.mrn for request in found if request.person_id}
 
+    def studies(self) -> dict[int, str]:
+        """Return procedure_occurrence_id -> Study Instance UID of every study that is asked for by one."""
+        found = self.database.find(self.project.slug, list(RequestState))
+        return {r.procedure_occurrence_id: r.located_study_uid or r.study_uid for r in found if r.procedure_occurrence_id}
+
     def folder(self, block: str) -> Path:
         """Return the path of a folder block. Raises ConfigurationError when there is no such folder."""
         path = load_block(LocalFolder, block).path
@@ -180,6 +185,10 @@ class ProjectRun:
         self.writable(self.project.site.raw_cache)
         if any(use.retrieve == "c-move" for use in self.project.archives):
             load_block(StorageNode, self.project.site.receiver)
+        if push := self.project.push:
+            load_block(StorageNode, push.receiver)
+            for sender in push.senders:
+                load_block(DicomNode, sender)
         for use in self.project.archives:
             load_block(DicomwebServer if use.retrieve == "dicomweb" else DicomNode, use.block)
         if self.project.reports.validation:

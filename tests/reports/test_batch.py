@@ -12,7 +12,7 @@ import pytest
 from safelight.model import KnownIdentifiers, Reason
 from safelight.operation import shift_date
 from safelight.pseudonym import Pseudonymizer
-from safelight.reports.batch import NoteResult, NoteStatus, deidentify_notes
+from safelight.reports.batch import NoteResult, NoteStatus, deidentify_notes, scope_by_study
 from safelight.reports.omop import Note
 from safelight.reports.workers import Job, Setup, run
 
@@ -76,6 +76,24 @@ def test_twice_is_the_same(documents: list[dict[str, Any]], setup: Setup, pseudo
         for _ in range(2)
     ]
     assert runs[0] == runs[1]
+
+
+def test_a_report_moves_with_its_study_where_the_project_says_so(setup: Setup, pseudonymizer: Pseudonymizer) -> None:
+    """Scope ``study`` (DESIGN 4): the engine's scope id is the Study Instance UID; here and there one shift."""
+    uid, day, known = "1.2.826.0.1.3680043.8.498.7", date(2024, 3, 5), KnownIdentifiers(mrn="NGH123456")
+    notes = [Note(str(n), "4", procedure, day, "", "Scan of 05/03/2024.") for n, procedure in enumerate((7, 8, 0))]
+    results = deidentify_notes(
+        notes,
+        setup=setup,
+        pseudonymizer=pseudonymizer,
+        known=lambda _: known,
+        shift_scope=scope_by_study({7: uid}),
+    )
+    by_study, by_patient = (shift_date(day, pseudonymizer.date_shift(scope)) for scope in (uid, known.mrn))
+    assert by_study != by_patient
+    assert [(r.note_date, r.text) for r in results] == [
+        (moved, f"Scan of {moved:%d/%m/%Y}.") for moved in (by_study, by_patient, by_patient)
+    ]
 
 
 def test_a_record_without_an_mrn_counts_as_none(setup: Setup, pseudonymizer: Pseudonymizer) -> None:

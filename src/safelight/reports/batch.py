@@ -12,7 +12,7 @@ from safelight.operation import shift_date
 from safelight.reports.workers import Job, Setup, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import date
 
     from safelight.model import KnownIdentifiers
@@ -94,6 +94,21 @@ def deidentify_notes(
         text = next(cleaned)
         note, shift = waiting.popleft()
         yield _result(note, title, text, shift, pseudonymizer, fingerprint)
+
+
+def scope_by_study(studies: Mapping[int, str]) -> Callable[[Note, KnownIdentifiers], str]:
+    """Return the shift scope of projects whose dates move study by study, as those of their images.
+
+    Args:
+        studies: Study Instance UID by ``procedure_occurrence_id``. A note of no study moves with its patient, as record
+            rows do.
+    """
+
+    def scope(note: Note, patient: KnownIdentifiers) -> str:
+        mrn = patient.mrn.strip()
+        return (mrn and studies.get(note.procedure_occurrence_id, "").strip()) or mrn
+
+    return scope
 
 
 def _result(
