@@ -57,6 +57,7 @@ def export_of(run: ProjectRun, tables: Sequence[StagedTable] = ()) -> Export:
         worker=worker_name(),
         lease=LEASE,
         tables=tables,
+        title=run.project.title,
         record_tables=sorted(run.profile.records.tables),
         parquet=parquet_destinations_of(run),
     )

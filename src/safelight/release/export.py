@@ -73,6 +73,7 @@ class Export:
         lease: how long.
         tables: staged notes and record rows.
         record_tables: names of the record tables that the profile lets leave.
+        title: of the project, for the datasheet.
         on_progress: called with requests done and instances delivered so far.
         sleep: waits, in seconds, for requests that another worker holds: one that was killed holds them until its lease
             ends, and they belong to this release.
@@ -96,6 +97,7 @@ class Export:
     lease: timedelta
     tables: Sequence[StagedTable] = ()
     record_tables: Sequence[str] = ()
+    title: str = ""
     parquet: Sequence[ParquetDelivery] = ()
     on_progress: Callable[[int, int], None] | None = None
     sleep: Callable[[float], None] = time.sleep

@@ -32,6 +32,8 @@ _ABOUT: Final = "prepared.json"
 _DECISION: Final = "decision.json"
 _REQUESTS: Final = "requests.jsonl"
 _ROWS: Final = ("image_occurrence", "dicom_instance")
+#: What the approver reads and nobody else: it names small cells.
+GOVERNANCE: Final = "governance.md"
 _FLUSH_ROWS: Final = 5_000
 _WHERE: Final = "the work folder"
 
@@ -104,6 +106,11 @@ class Pending:
                     yield PreparedRequest(entry["id"], entry["files"], *taken)
         except (OSError, ValueError, KeyError):
             raise _damaged() from None
+
+    @property
+    def datasheet(self) -> str:
+        """The datasheet in Markdown, as it will go with the data."""
+        return (self.folder / "datasheet.md").read_text(encoding="utf-8")
 
     @property
     def decision(self) -> Decision | None:

@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pyarrow.dataset import dataset
 
 from safelight.errors import IntegrityError
 from safelight.link import Request, StageCounts
 from safelight.model import InstanceOutcome, Reason, RequestState
 from safelight.release.accounts import last_release, news, table_states
+from safelight.release.datasheet import Datasheet, Heading, datasheet
 from safelight.release.destination import OutputFile
 from safelight.release.export import Export, ImageRows, StagedTable
-from safelight.release.files import file_digest, root_digest
+from safelight.release.files import file_digest, root_digest, write_durably
 from safelight.release.inspection import OPTED_OUT, Verifier
-from safelight.release.pending import Draft, Pending, PreparedRequest, drafting, put_in_place
+from safelight.release.pending import GOVERNANCE, Draft, Pending, PreparedRequest, drafting, put_in_place
 from safelight.staging import read_staged, write_staged
 
 
@@ -207,10 +209,33 @@ class _Preparing:
             "tables": self.inputs,
             "instances": {"count": len(self.digests), "sha256": root_digest(self.digests)},
         }
+        sheet = self._sheet()
         counts = dict.fromkeys(("requests", "studies", "series", "instances", "bytes"), 0)
-        counts |= dict.fromkeys(("studies_quarantined", "rows_withheld", "smallest_cell"), 0)
+        counts |= dict.fromkeys(("studies_quarantined", "rows_withheld"), 0)
+        counts |= {"smallest_cell": sheet.smallest_cell, "small_cells": sheet.small_cells}
         counts |= {f"studies_with_{kind.lower()}": count for kind, count in self.kinds.items()}
         return self.draft.conclude(content, counts | self.counts)
+
+    def _sheet(self) -> Datasheet:
+        """Write the datasheet, and beside it what is for the approver's eyes only."""
+        export = self.export
+        files = {"image_occurrence": [self.draft.table("image_occurrence")]}
+        for staged, item in zip(export.tables, self.inputs, strict=True):
+            files.setdefault(staged.table, []).append(self.draft.table(staged.origin) if item["new"] else staged.path)
+        tables = {name: dataset([str(path) for path in paths]) for name, paths in files.items()}
+        terms = export.terms
+        heading = Heading(
+            export.project,
+            export.title or export.project,
+            export.clock(),
+            profile=terms.profile,
+            profile_fingerprint=terms.profile_fingerprint,
+            software_version=terms.software_version,
+        )
+        sheet = datasheet(tables, heading)
+        for name, text in (("datasheet.md", sheet.markdown), ("datasheet.html", sheet.html), (GOVERNANCE, sheet.governance)):
+            write_durably(self.draft.folder / name, text.encode())
+        return sheet
 
 
 def output_files(export: Export, request: Request) -> Sequence[OutputFile]:
