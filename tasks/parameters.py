@@ -69,6 +69,13 @@ AskAgain = Annotated[
         description="Set-aside requests to start over: after a repair, a new profile, or when a missing study has arrived.",
     ),
 ]
+LookedAt = Annotated[
+    int,
+    Field(title="Requests", description="Requests to look at, spread evenly; each costs two queries.", ge=1, le=1_000_000),
+]
+ListenMinutes = Annotated[
+    float, Field(title="Minutes", description="How long to listen. 0: until the run is cancelled.", ge=0, le=525_600)
+]
 ProjectSlugs = Annotated[
     tuple[ProjectSlug, ...],
     Field(title="Projects", description="Projects to run, in this order. None: all whose approval is in force."),

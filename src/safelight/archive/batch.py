@@ -23,7 +23,7 @@ from safelight.archive.intake import Intake
 from safelight.archive.locate import resolve
 from safelight.archive.query import Archive, Conversation
 from safelight.archive.receiver import StorageReceiver
-from safelight.archive.retrieve import Fetched, Incomplete, Retrieval, Wanted, fetch_cached
+from safelight.archive.retrieve import Fetched, Incomplete, Retrieval, fetch_cached, wanted_of
 from safelight.errors import (
     ArchiveBusy,
     ArchiveClosed,
@@ -268,7 +268,7 @@ class _Batch:
 
     def _locate_and_fetch(self, request: Request) -> _Ended:
         located = request.located_study_uid or request.study_uid.strip()
-        if located and (fetched := fetch_cached(self._cache, _wanted(request, located))) is not None:
+        if located and (fetched := fetch_cached(self._cache, wanted_of(request, located))) is not None:
             return self._retrieved(request, "", located, fetched)
         passing: TransientError | None = None
         for archive in self._candidates(request):
@@ -312,7 +312,7 @@ class _Batch:
         )
 
     def _fetch(self, request: Request, archive: Archive, conversation: Conversation, study: StudyAnswer) -> _Ended:
-        wanted = replace(_wanted(request, study.study_uid), instances=study.instances)
+        wanted = replace(wanted_of(request, study.study_uid), instances=study.instances)
         if request.state is RequestState.REQUESTED:
             self._database.move(
                 request.id,
@@ -402,10 +402,6 @@ class _Batch:
             self._on_progress(
                 RetrievalProgress(self._done, self._total, request_id, state, archive, fetched.received, fetched.bytes)
             )
-
-
-def _wanted(request: Request, study_uid: str) -> Wanted:
-    return Wanted(study_uid, request.mrn, tuple(request.series_uids))
 
 
 def _as_located(request: Request) -> Request:

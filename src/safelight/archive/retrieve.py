@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from safelight.archive import identifier as ids
 from safelight.archive.backoff import FullJitter
@@ -22,6 +22,9 @@ from safelight.archive.query import Archive, Conversation
 from safelight.archive.receiver import StorageReceiver
 from safelight.errors import ArchiveClosed, ConfigurationError, StorageFull, StudyRejected, TransientError
 from safelight.model import Reason
+
+if TYPE_CHECKING:
+    from safelight.link import Request
 
 #: UIDs in one image-level retrieval: 100 of 64 characters stay far below any archive's limit for an identifier.
 _UIDS_PER_PART: Final = 100
@@ -36,6 +39,11 @@ class Wanted:
     mrn: str = field(repr=False)
     series_uids: tuple[str, ...] = field(default=(), repr=False)
     instances: int | None = None
+
+
+def wanted_of(request: Request, study_uid: str) -> Wanted:
+    """Return what a request wants of a study."""
+    return Wanted(study_uid, request.mrn, tuple(request.series_uids))
 
 
 @dataclass(frozen=True)
