@@ -19,6 +19,7 @@ from tasks.wiring import now, open_run
 
 if TYPE_CHECKING:
     from safelight.cohort import Delivery
+    from safelight.cohort.opt_out import OptOutAnswer
     from tasks.wiring import ProjectRun
 
 
@@ -35,22 +36,24 @@ def find_deliveries(project: str, delivery: str = "") -> list[str]:
 def ingest_delivery(project: str, delivery: str) -> dict[str, int]:
     """Read one delivery, take out who opted out, and enter its requests. Returns counts by name."""
     with open_run(project) as run:
-        opt_out = run.project.cohort.opt_out
-        answer = (
-            read_opt_out_answer(run.folder(opt_out.folder), max_age_days=opt_out.max_age_days, now=now())
-            if opt_out
-            else None
-        )
         report = ingest(
             _open(run, delivery),
             database=run.database,
             pseudonymizer=run.pseudonymizer,
             patients=read_patient_record(run.record_folder),
-            opt_out=answer,
+            opt_out=opt_out_answer(run),
         )
         for reason, count in report.set_aside.items():
             get_run_logger().warning("Delivery %s: %d rows set aside as %s.", delivery, count, reason)
         return report.counts()
+
+
+def opt_out_answer(run: ProjectRun) -> OptOutAnswer | None:
+    """Return who may be used; None where the approval exempts the project."""
+    opt_out = run.project.cohort.opt_out
+    if opt_out is None:
+        return None
+    return read_opt_out_answer(run.folder(opt_out.folder), max_age_days=opt_out.max_age_days, now=now())
 
 
 def _open(run: ProjectRun, delivery: str) -> Delivery:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from safelight.archive.settings import ArchiveUse
+from safelight.archive.settings import ArchiveUse, Push
 from safelight.cohort.settings import CohortSource
 from safelight.dicom.filters import ImageFilters
 from safelight.errors import ApprovalExpired, ConfigurationError, UnknownProject
@@ -73,6 +73,7 @@ class Project(BaseModel):
     approval: Approval
     cohort: CohortSource
     archives: tuple[ArchiveUse, ...] = Field(min_length=1)
+    push: Push | None = None
     deid: DeidChoice
     filters: ImageFilters
     records: tuple[RecordSource, ...] = Field(

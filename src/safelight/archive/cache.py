@@ -209,7 +209,7 @@ class RawCache:
         for study_uid, size in sizes:
             if total <= target_bytes:
                 break
-            if study_uid not in pins and self._drop(study_uid):
+            if study_uid not in pins and self.drop(study_uid):
                 total -= size
                 gone += 1
         if total > target_bytes:
@@ -229,7 +229,7 @@ class RawCache:
                 shutil.rmtree(self.study_folder(study_uid), ignore_errors=True)
         return gone
 
-    def _drop(self, study_uid: str) -> bool:
+    def drop(self, study_uid: str) -> bool:
         """Remove one study: the index entry first, so that it never names a file that is gone. False: someone holds it."""
         try:
             with self._lock_file(study_uid, fcntl.LOCK_EX | fcntl.LOCK_NB):

@@ -98,7 +98,7 @@ class Expectation:
             if status == SUCCESS:
                 target = self.folder / self._name_of(identity.sop_uid)
                 try:
-                    _move(part, target)
+                    put_in_place(part, target)
                 except OSError:
                     status = OUT_OF_RESOURCES
                 else:
@@ -175,11 +175,11 @@ class Intake:
             with self._lock:
                 del self._expected[expectation.study_uid]
 
-    def begin(self, source: str) -> PartFile:
+    def begin(self, source: str, *, refused: bool = False) -> PartFile:
         """Return the file of one arriving data set; ``source`` says from where, for ``last_heard``."""
         with self._lock:
             path = self._folder / f"{next(self._numbers)}.part"
-        status = SUCCESS if self._expected else NOT_AUTHORIZED
+        status = SUCCESS if self._expects_any() and not refused else NOT_AUTHORIZED
         if status == SUCCESS and not self._has_room():
             status = OUT_OF_RESOURCES
 
@@ -187,6 +187,9 @@ class Intake:
             self._heard[source] = time.monotonic()
 
         return PartFile(path, status, hear)
+
+    def _expects_any(self) -> bool:
+        return bool(self._expected)
 
     def last_heard(self, source: str) -> float:
         """Return when the last byte of an instance came from there, in monotonic seconds; 0 for never."""
@@ -281,7 +284,8 @@ class PartFile:
         self.path.unlink(missing_ok=True)
 
 
-def _move(source: Path, target: Path) -> None:
+def put_in_place(source: Path, target: Path) -> None:
+    """Move a complete file to where it belongs; never half of it is there, also on another filesystem."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         source.replace(target)

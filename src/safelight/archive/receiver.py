@@ -114,7 +114,7 @@ class StorageReceiver:
         Raises:
             StorageUnwritable: the spool can't be written, or the address is taken.
         """
-        self._intake = Intake(self._spool, reserve_bytes=self._reserve)
+        self._intake = self._open_intake()
         entity = library.entity(self.ae_title, timeout=self._idle)
         entity.maximum_associations = self._maximum
         entity.acse_timeout = min(30.0, self._idle)
@@ -172,6 +172,9 @@ class StorageReceiver:
         if self._intake is not None:
             self._intake.close()
 
+    def _open_intake(self) -> Intake:
+        return Intake(self._spool, reserve_bytes=self._reserve)
+
     @property
     def port(self) -> int:
         """The port it listens on."""
@@ -188,7 +191,7 @@ class StorageReceiver:
 
     def knows_address(self, address: str) -> bool:
         """Tell whether an archive is at this address; a stranger's connection is closed unread."""
-        if any(address in _addresses(peer.host) for peer in self._peers):
+        if any(address in addresses(peer.host) for peer in self._peers):
             return True
         self.refuse("host")
         return False
@@ -207,9 +210,12 @@ class StorageReceiver:
         association = event.assoc
 
         def begin() -> PartFile:
-            return self.intake.begin(str(association.requestor.ae_title).strip())
+            return self._begin(str(association.requestor.ae_title).strip(), str(association.requestor.address))
 
         self._receptions[id(association)] = Reception(association, begin, self._finish)
+
+    def _begin(self, ae_title: str, address: str) -> PartFile:  # noqa: ARG002  both are known by now
+        return self.intake.begin(ae_title)
 
     def _finish(self, part: PartFile, sop_class_uid: str, sop_uid: str) -> int:
         status = self.intake.finish(part, sop_class_uid, sop_uid)
@@ -225,7 +231,8 @@ class StorageReceiver:
         library.close_socket(event.assoc)
 
 
-def _addresses(host: str) -> set[str]:
+def addresses(host: str) -> set[str]:
+    """Return the addresses of a host; none when its name is unknown."""
     try:
         return {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
     except OSError:

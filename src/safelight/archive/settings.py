@@ -9,6 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from safelight.archive.budget import Budget, Hours, Load
 
 
+class Push(BaseModel):
+    """Who may send studies for the project unasked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    receiver: str = Field(description="Block of the storage node that senders call: of this project and no other.")
+    senders: tuple[str, ...] = Field(min_length=1, description="Blocks of the DICOM nodes that may send.")
+    quiet_seconds: float = Field(
+        default=120, gt=0, le=86400, description="A study is complete when nothing more of it came for so long."
+    )
+    then: str = Field(
+        default="nightly-batch/cohort", description="Deployment that is started for the project; empty: the nightly batch."
+    )
+
+
 class ArchiveUse(BaseModel):
     """One archive that a project may ask, in order of preference."""
 

@@ -105,11 +105,13 @@ def drop(connection: Connection, study_uid: str) -> None:
 
 
 def pins(connection: Connection) -> set[str]:
-    """Return the studies that a request of any project still needs."""
+    """Return the studies that a request of any project still needs; also those that are there before they are asked for."""
     table = schema.request
     states = [state.value for state in _NEEDS_ORIGINALS]
-    return set(
-        connection.scalars(
-            select(table.c.located_study_uid).distinct().where(table.c.state.in_(states), table.c.located_study_uid != "")
-        )
+    located = select(table.c.located_study_uid).where(table.c.state.in_(states), table.c.located_study_uid != "")
+    pushed = (
+        select(_S.c.study_uid)
+        .join(table, table.c.study_uid == _S.c.study_uid)
+        .where(table.c.state == RequestState.REQUESTED.value)
     )
+    return {*connection.scalars(located.distinct()), *connection.scalars(pushed.distinct())}

@@ -225,6 +225,12 @@ class LinkDatabase(ArchiveRows):
         with self._read() as connection:
             return request_rows.by_id(connection, ids)
 
+    def known(self, request: StudyRequest) -> Request | None:
+        """Return the request that this one would be, where it was entered already."""
+        with self._read() as connection:
+            found = extracts.project_id(connection, request.project)
+            return request_rows.known(connection, found, request) if found is not None else None
+
     def move(self, request_id: int, to: RequestState, *, worker: str, reason: Reason | None = None, **facts: object) -> None:
         """Move a request that the worker has leased, and write down from where, why, at which attempt and when.
 

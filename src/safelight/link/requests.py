@@ -107,6 +107,15 @@ def known_patients(connection: Connection, project: int, mrns: Collection[str]) 
         )
 
 
+def known(connection: Connection, project: int, request: StudyRequest) -> Request | None:
+    """Return the request that this one would be, where it was entered already."""
+    table = schema.request
+    row = connection.execute(
+        _select().where(table.c.project_id == project, table.c.natural_key == natural_key(request))
+    ).one_or_none()
+    return _request(row) if row is not None else None
+
+
 def _select() -> Select[Any]:
     table = schema.request
     return (
