@@ -35,7 +35,7 @@ from safelight.dicom.steps import (
     Table,
 )
 from safelight.dicom.vocabulary import MOST_DIGITS_OF_TERMS, Vocabulary, known_terms, known_words
-from safelight.dicom.vr import CHECKS, SIZES
+from safelight.dicom.vr import CHECKS, SIZES, known_tags
 from safelight.operation import (
     CleanText,
     DateFloor,
@@ -63,6 +63,8 @@ _NEEDED: Final = WATCHED | {
     "NumberOfFrames", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PatientIdentityRemoved", "PlanarConfiguration",
 }  # fmt: skip
 WATCHED_TAGS: Final = {keyword_dict[keyword]: keyword for keyword in _NEEDED}
+#: Bytes of the longest list of pointers to elements that makes sense.
+_MOST_POINTERS: Final = 4 * 64
 #: What the engine says itself about the de-identification; an input's own claims never come out.
 STAMPED: Final = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280301, 0x00280303))
 PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
@@ -148,7 +150,7 @@ class Compiler:
                 table[tag] = _empty_step(tag)
         for address, rule in self._rules.elements.items():
             for tag in address.tags():
-                if tag in table and types.get(tag) in {"1", "2", "2C"}:
+                if tag in table and types.get(tag) in {"1", "1C", "2", "2C"}:
                     step = self._step(address, tag, rule.operation, types[tag])
                     if step:
                         step.detail.items = table[tag].detail.items
@@ -194,7 +196,7 @@ class Compiler:
         detail = Detail(tag, codes, option=_option(address, operation))
         if kind.startswith("2"):
             detail.fallback = values.element(tag, first, b"")
-        elif kind == "1" and isinstance(operation, (CleanText, Map, Known)) and vr in DUMMIES:
+        elif kind in {"1", "1C"} and isinstance(operation, (CleanText, Map, Known)) and vr in DUMMIES:
             detail.fallback = values.element(tag, first, values.encode_fixed(DUMMIES[vr], vr))
         if operation.op == "empty":
             detail.constant = values.element(tag, first, b"")
@@ -214,7 +216,7 @@ class Compiler:
                 detail.check = known_words(self._devices, CHECKS[first])
             elif vr == "CS" and self._rules.code_strings == "standard":
                 detail.check = known_terms(self._terms, CHECKS[first])
-                if kind == "1":
+                if kind in {"1", "1C"}:
                     detail.fallback = values.element(tag, first, values.encode_fixed(DUMMIES[vr], vr))
             return step
         detail.act, detail.per = self._act(address, operation, vr)
@@ -227,6 +229,9 @@ class Compiler:
             detail.check = CHECKS[vr]
             most = FOREVER if vr in {b"UC", b"UR", b"UT"} else 0xFFFE
             return Step(KEEP_NOTED if noted else KEEP, vr, 1, most, set(), detail)
+        if vr == b"AT":
+            detail.check = known_tags
+            return Step(KEEP_NOTED if noted else KEEP, vr, 3, _MOST_POINTERS, set(), detail)
         size = SIZES.get(vr, 1)
         # A number has as many bytes as its dictionary entry says: longer ones hold something else.
         # In OW and its like one value is a whole array (PS3.5 section 6.4), so nothing follows from the number of values.

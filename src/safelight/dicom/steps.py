@@ -21,6 +21,8 @@ FOREVER: Final = 2**32 - 2
 HEADERS: Final = 8192
 REMEMBERED: Final = 4096
 LONGEST_REMEMBERED: Final = 256
+#: What a remembered result may depend on besides the value: all of it is in the state's context.
+_REMEMBERED_PER: Final = frozenset({"", "days", "charset", "instance"})
 PIXEL_REPRESENTATION: Final = 0x00280103
 #: A private creator is an LO (PS3.5 section 7.8.1).
 LONGEST_CREATOR: Final = 64
@@ -62,8 +64,8 @@ class Detail:
         tag: the element.
         vrs: VRs that an explicit file may give it.
         check: what a kept value must look like, or None for binary.
-        act: the operation; ``per`` says what its result depends on besides the value: nothing, the date shift, or
-            the instance.
+        act: the operation; ``per`` says what its result depends on besides the value: nothing, ``days`` (the date shift),
+            ``charset``, ``instance`` (these, and what is known of the patient) or ``year`` (of the study).
         constant: the encoded element to write instead.
         fallback: the encoded element to write when the value has to go: empty where the class needs the element.
         option: bit of the option of PS3.15 E.3 that this step applies.
@@ -153,7 +155,7 @@ class Head:
             return REPLACE
         if step.kind == NOTED and self.tag != PIXEL_REPRESENTATION:
             return NOTE
-        if step.kind == CHANGE and detail.per != "year" and len(detail.vrs) == 1:
+        if step.kind == CHANGE and detail.per in _REMEMBERED_PER and len(detail.vrs) == 1:
             self.dated = detail.dated
             self.varies = detail.per != ""
             return KNOWN

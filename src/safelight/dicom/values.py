@@ -76,9 +76,9 @@ def _shift_datetime(raw: bytes, days: int) -> bytes:
     moved = _moved(year + (month or b"01") + (day or b"01"), days)
     if moved is None:
         return b""
-    # A shorter form keeps its precision.
-    text = f"{moved.year:04d}{moved.month:02d}{moved.day:02d}".encode("ascii")
-    return text[: 4 + len(month) + len(day)] + b"".join(rest)
+    # A shorter form keeps its precision, and goes where it would still say the true year or month.
+    text = f"{moved.year:04d}{moved.month:02d}{moved.day:02d}".encode("ascii")[: 4 + len(month) + len(day)]
+    return b"" if text == year + month + day else text + b"".join(rest)
 
 
 def _moved(value: bytes, days: int) -> date | None:

@@ -7,8 +7,11 @@ may stand as it is, other bytes where a known illegal form has one legal reading
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable
 from typing import Final
+
+from pydicom.datadict import dictionary_has_tag
 
 #: VRs whose explicit header has two reserved bytes and a 32-bit length (PS3.5 table 7.1-1).
 LONG_HEADER: Final = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
@@ -134,6 +137,13 @@ def _name(raw: bytes) -> bytes | None:
     groups = value.split(b"=")
     fits = len(groups) <= 3 and all(len(group) <= 256 for group in groups)
     return raw if fits and not _CONTROL.search(value) else None
+
+
+def known_tags(raw: bytes) -> bytes | None:
+    """Return an AT value that points at standard or private elements, and None for anything else."""
+    pairs = struct.iter_unpack("<HH", raw[: len(raw) // 4 * 4])
+    fits = len(raw) % 4 == 0 and all(group & 1 or dictionary_has_tag(group << 16 | number) for group, number in pairs)
+    return raw if fits else None
 
 
 #: How a kept value of each text VR is checked.

@@ -72,7 +72,7 @@ def attribute_types(sop_class: str) -> dict[int, str]:
 
 @cache
 def nested_types() -> dict[int, dict[int, str]]:
-    """Return the types inside sequences: sequence's tag -> {tag: 1 or 2}, over all modules."""
+    """Return the types inside sequences: sequence's tag -> {tag: 1, 1C or 2}, the strongest of all modules."""
     return {
         int(parent, 16): {int(tag, 16): kind for kind, tags in children.items() for tag in tags}
         for parent, children in _file("classes")["nested"].items()

@@ -63,8 +63,9 @@ def classes(folder: Path) -> dict[str, Any]:
                     continue
                 everywhere.add(known[keyword])
                 if path:
-                    if path[-1] in known and kind in {"2", "1"}:
-                        nested.setdefault(known[path[-1]], {}).setdefault(known[keyword], kind)
+                    if path[-1] in known and kind in {"1", "1C", "2"}:
+                        inside = nested.setdefault(known[path[-1]], {})
+                        inside[known[keyword]] = min(kind, inside.get(known[keyword], kind), key=_ORDER.index)
                     continue
                 # A conditional or optional module binds only where it is present: its 1 and 2 become 1C and 2C.
                 kind = kind if mandatory or kind == "3" else kind[0] + "C"
