@@ -326,8 +326,9 @@ def test_a_double_becomes_a_whole_number_exactly_or_is_marked(values: list[float
     [
         ("date", ["2020-02-29", "2021-02-29", " ", "29/02/2020"], [date(2020, 2, 29), None, None, None]),
         ("datetime", ["2020-02-29T10:00:00+01:00", "x"], [datetime(2020, 2, 29, 9, tzinfo=UTC), None]),
-        ("number", ["1.5", "one", "inf"], [1.5, None, None]),
-        ("integer", ["7", "7.5", str(2**63)], [7, None, None]),
+        ("number", ["1.5", "one", "inf", "1_0"], [1.5, None, None, None]),
+        ("integer", ["7", "7.0", "7.5", str(2**63), "1_000", "٣"], [7, 7, None, None, None, None]),
+        ("id", ["4.0", "004", "A1.0", "4.5"], ["4", "004", "A1.0", "4.5"]),
     ],
 )
 def test_text_is_read_strictly(kind: Any, values: Sequence[str], expected: Sequence[Any]) -> None:

@@ -7,6 +7,7 @@ marked bad, so that its row is set aside and counted: nothing is rounded, parsed
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -29,6 +30,7 @@ TYPES: Final[dict[Kind, Any]] = {
     "text": pa.string(),
 }
 _EXACT: Final = 2**53
+_WHOLE: Final = re.compile(r"([+-]?[0-9]{1,19})(?:\.0*)?")
 _DAY_US: Final = 86_400_000_000
 _FIRST_DAY = (date.min - date(1970, 1, 1)).days
 _LAST_DAY = (date.max - date(1970, 1, 1)).days
@@ -50,7 +52,7 @@ def read_column(column: Any, kind: Kind) -> Read:  # noqa: ANN401  pyarrow has n
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         column = column.cast(pa.string())
     readers: dict[Kind, Callable[[Any], Read]] = {
-        "id": _text,
+        "id": _identifier,
         "text": _text,
         "number": _number,
         "date": _date,
@@ -79,6 +81,12 @@ def _text(column: Any) -> Read:  # noqa: ANN401
     return _all_bad(column, "text")
 
 
+def _identifier(column: Any) -> Read:  # noqa: ANN401
+    text, bad = _text(column)
+    # A data frame with a gap in it writes whole numbers as 4.0, to a file of text as well.
+    return pc.replace_substring_regex(text, r"^([0-9]+)\.0+$", r"\1"), bad
+
+
 def _integer(column: Any) -> Read:  # noqa: ANN401
     if pa.types.is_integer(column.type) and column.type != pa.uint64():
         return column.cast(pa.int64()), _none(len(column))
@@ -88,7 +96,7 @@ def _integer(column: Any) -> Read:  # noqa: ANN401
         column = column.cast(pa.float64())
         good = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), float(_EXACT)))
         return _split(column, good, pa.int64())
-    return _each(column, pa.int64(), lambda value: int(str(value).strip()))
+    return _each(column, pa.int64(), _whole)
 
 
 def _number(column: Any) -> Read:  # noqa: ANN401
@@ -142,9 +150,16 @@ def _each(column: Any, kind: Any, read: Callable[[Any], Any]) -> Read:  # noqa: 
     return pa.array(values, kind), pa.array(bad, pa.bool_())
 
 
+def _whole(text: str) -> int:
+    found = _WHOLE.fullmatch(text.strip())
+    if not found:
+        raise ValueError("not a whole number")
+    return int(found[1])
+
+
 def _finite(text: str) -> float:
     number = float(text)
-    if not math.isfinite(number):
+    if not math.isfinite(number) or "_" in text:
         raise ValueError("not finite")
     return number
 

@@ -34,7 +34,7 @@ def maintain(lake: Lake, project: str, table: str, *, keep_hours: int = KEEP_HOU
     the cost is one reading and writing of the files that are small. At the end the table is audited as it lies there.
 
     Raises:
-        IntegrityError: no such table, or one that some reader of the lake can't read. And what writing to the lake may raise.
+        IntegrityError: no such table, or one that some reader can't read. And what writing to the lake may raise.
     """
     delta = _existing(lake, project, table)
     with lake_faults(table):
