@@ -171,7 +171,8 @@ class TextDeidentifier:
 def _unreadable(text: str) -> bool:
     """Tell whether a text is mostly not text: control characters, or replacement characters of a wrong decoding."""
     odd = sum(1 for c in text if (c < " " and c not in "\t\n\r\f\v\x1c\x1d\x1e\0") or c == "\ufffd" or "\x7f" <= c < "\xa0")
-    return odd > max(8, len(text) // 50)
+    # Text that is shown backwards is not what it says.
+    return odd > max(8, len(text) // 50) or "\u202d" in text or "\u202e" in text
 
 
 def _dated(written: list[Written], found: list[Span], known: KnownIdentifiers, document: Document) -> list[Span]:

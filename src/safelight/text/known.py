@@ -33,6 +33,14 @@ DECIDES: Final = re.compile(
 )
 
 
+_SPACED: Final = re.compile(r"(?<![^\W_])(?:[^\W\d_][ .\-_]){3,24}[^\W\d_](?![^\W_])")
+#: A slip of a reader of print: ``K0walczyk``, ``Wi1son``.
+_WITH_DIGITS: Final = re.compile(r"(?<![^\W_])(?=[^\W\d_]{0,24}[0158])(?=[^\W_]{0,24}[^\W\d_])[^\W_]{4,25}(?![^\W_])")
+_LOOK_ALIKE: Final = (str.maketrans("0158", "olsb"), str.maketrans("0158", "oisb"))
+_GROWN: Final = re.compile(r"(?<![^\W_])[^\W\d_]{1,25}[a-z\u00df-\u00ff][A-Z\u00c0-\u00de\u0100-\u017f][^\W_]{2,25}")
+_PART: Final = re.compile(r"[A-Z\u00c0-\u00de\u0100-\u017f][a-z\u00df-\u017f'\-]{2,25}")
+
+
 class KnownPerson:
     """Finds one patient's identifiers in a whole text.
 
@@ -70,6 +78,7 @@ class KnownPerson:
                 for match in pattern.finditer(document.low):
                     if label != "TOWN" or document.caseless or document.text[match.start()].isupper():
                         yield Span(*match.span(), label, "known", 0.95)
+        yield from self._disguised(document)
         for word in document.words:
             if self._is_name(document, word):
                 yield self._widened(document, Span(word.start, word.end, "PATIENT_NAME", "known:word", 0.95))
@@ -103,6 +112,20 @@ class KnownPerson:
         if word.length >= 4 and (word.capital or document.caseless) and not lexicon.is_word(low):
             return any(len(name) >= 4 and one_edit(low, name) for name in self.names)
         return False
+
+    def _disguised(self, document: Document) -> Iterator[Span]:
+        """Yield names with blanks between their letters, digits for letters, or grown together with a word."""
+        for match in _SPACED.finditer(document.low):
+            if re.sub(r"[\W_]", "", match.group()) in self.names:
+                yield Span(*match.span(), "PATIENT_NAME", "known:spaced", 0.95)
+        for match in _WITH_DIGITS.finditer(document.low):
+            if any(match.group().translate(letters) in self.names for letters in _LOOK_ALIKE):
+                yield Span(*match.span(), "PATIENT_NAME", "known:digits", 0.95)
+        for match in _GROWN.finditer(document.text):
+            for part in _PART.finditer(document.text, *match.span()):
+                low = document.low[slice(*part.span())]
+                if len(low) > 4 and low in self.names:
+                    yield Span(*part.span(), "PATIENT_NAME", "known:grown", 0.95)
 
     def _after_own_initial(self, document: Document, word: Word) -> bool:
         """Tell whether the patient's own initial stands in front: ``E. MAY``, ``B Foot``."""

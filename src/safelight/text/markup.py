@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
 _HL7: Final = re.compile(r"\\(\.[A-Za-z]{2}[+\-]?\d*|[HNFSTRE]|X[0-9A-Fa-f]{2,40}|[CM][0-9A-Fa-f]{4,6}|Z[^\\\n]{0,20})\\")
 _HL7_CHARACTERS: Final = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\", "H": "", "N": ""}
-_INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+#: No width, or no meaning in a text: names and numbers go on behind them.
+_INVISIBLE: Final = re.compile("[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+#: A word broken at the end of a line.
+_BROKEN: Final = re.compile(r"(?<=[^\W\d_])-[ \t]?\n[ \t]{0,8}(?=[a-z])")
+_JSON: Final = re.compile(r"\\u([0-9A-Fa-f]{4})")
+#: Two bytes of UTF-8 that were read as two letters of Windows-1252.
+_MISREAD: Final = re.compile(
+    "[\u00c2-\u00df][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
+)
 _MARKS: Final = re.compile("[\u0300-\u036f]")
 _HTML: Final = re.compile(
     r"<(?:!doctype|html|body|head|div|p|br|span|table|b|i|u|font|pre|style|meta|h\d)\b[^>]*>", re.IGNORECASE
@@ -28,6 +36,7 @@ _BLOCKS: Final = re.compile(r"</?(?:br|p|div|tr|li|h\d|table|ul|ol|pre|hr)\b[^>]
 _HIDDEN: Final = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style|head|title|template)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
 )
+_ENTITY: Final = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]+);")
 _RTF: Final = re.compile(
     r"\\'([0-9a-fA-F]{2})|\\u(-?\d+) ?\??|\\([a-z]+)(-?\d+)? ?|\\([^a-z])|([{}])|[\r\n]+|([^\\{}\r\n]+)"
 )
@@ -96,13 +105,27 @@ class View:
 
 def visible(text: str) -> str:
     """Return what RTF or HTML shows; other text as it is. NULs and lone carriage returns become blanks and line ends."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", " ")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = re.sub(r"(?<=\w)\0+(?=\w)", "", text).replace("\0", " ")
+    text = _MISREAD.sub(_read_again, text)
     if text.lstrip().startswith("{\\rtf"):
         return _rtf(text)
     if _HTML.search(text):
         text = _BLOCKS.sub("\n", _HIDDEN.sub(" ", text))
-        return html.unescape(re.sub(r"</?[A-Za-z!][^>]*>", "", text)).replace("\u00a0", " ")
-    return html.unescape(text) if re.search(r"&(?:#\d+|#x[0-9a-fA-F]+|[a-z]+);", text) else text
+        text = re.sub(r"</?[A-Za-z!][^>]*>", "", text)
+    # Escaped twice on its way here, as often as not.
+    for _ in range(3):
+        if not _ENTITY.search(text):
+            break
+        text = html.unescape(text).replace("\u00a0", " ")
+    return text
+
+
+def _read_again(match: re.Match[str]) -> str:
+    try:
+        return b"".join(c.encode("cp1252" if c > "\xff" else "latin-1") for c in match.group()).decode("utf-8")
+    except UnicodeError:
+        return match.group()
 
 
 def _rtf(text: str) -> str:
@@ -141,7 +164,7 @@ def _rtf(text: str) -> str:
 def view(text: str) -> View:
     """Return the text to search: without markup, escapes decoded, letters composed. Plain text is returned as it is."""
     raw = visible(text)
-    if not (_HL7.search(raw) or _INVISIBLE.search(raw) or _MARKS.search(raw)):
+    if not any(pattern.search(raw) for pattern in (_HL7, _INVISIBLE, _MARKS, _BROKEN, _JSON)):
         return View(raw, raw)
     pieces: list[str] = []
     starts: list[int] = []
@@ -157,6 +180,13 @@ def view(text: str) -> View:
         if raw[position] == "\\" and (escape := _HL7.match(raw, position)):
             put(_shown(escape.group(1)), position, escape.end())
             position = escape.end()
+            continue
+        if raw[position] == "\\" and (escape := _JSON.match(raw, position)):
+            put(chr(int(escape.group(1), 16)), position, escape.end())
+            position = escape.end()
+            continue
+        if raw[position] == "-" and (broken := _BROKEN.match(raw, position)):
+            position = broken.end()
             continue
         end = position + 1
         while end < len(raw) and (unicodedata.combining(raw[end]) or _INVISIBLE.match(raw, end)):
