@@ -179,7 +179,8 @@ class ProjectRun:
 
     def check(self) -> None:
         """Build everything that can be wrong before an archive is asked. Raises PermanentError."""
-        _ = self.profile, self.pseudonymizer, self.signing_key, self.database, self.record_folder, self.work
+        _ = self.profile, self.signing_key, self.record_folder, self.work
+        self.database.check_key(self.project.slug, self.pseudonymizer)
         if self.project.cohort.kind != "sql":
             _ = self.cohort_folder
         self.writable(self.project.site.raw_cache)

@@ -39,6 +39,8 @@ def withdraw_patient(project: str, pseudonym: str) -> dict[str, int]:
 def take_back_data(project: str) -> dict[str, int]:
     """Take back what left of everybody who opted out or withdrew since the last time. Returns counts by name."""
     with open_run(project, approved=False) as run:
+        # Another key would find nobody, and look as if nothing was left.
+        run.database.check_key(project, run.pseudonymizer)
         cache = RawCache(run.writable(run.project.site.raw_cache), run.database)
         result = take_back(
             Withdrawal(

@@ -7,9 +7,10 @@ from datetime import date
 import pytest
 from sqlalchemy import create_engine, text
 
-from safelight.errors import IntegrityError
+from safelight.errors import IntegrityError, KeyUnavailable
 from safelight.link import ArchiveHealth, StageCounts
 from safelight.model import Address, InstanceOutcome, InstanceResult, KnownIdentifiers, Reason, RequestState
+from safelight.pseudonym import ProjectKey, Pseudonymizer
 from tests.link.conftest import CANARY, PROJECT, Ledger, a_request
 
 SMITH = KnownIdentifiers(
@@ -146,3 +147,30 @@ def test_what_a_stage_took_is_accounted_for() -> None:
 def test_patients_show_nothing(ledger: Ledger) -> None:
     ledger.database.put_patients(PROJECT, [KnownIdentifiers(mrn=CANARY, surname=CANARY)])
     assert CANARY not in repr(list(ledger.database.patients(PROJECT)))
+
+
+def test_another_key_than_the_one_that_pseudonyms_were_issued_with_is_refused(ledger: Ledger) -> None:
+    other = Pseudonymizer(ProjectKey(bytes(range(1, 65)), bytes(range(16))))
+    ledger.database.check_key(PROJECT, other)  # nothing was issued yet
+    ledger.add_some(2)
+    for _ in range(2):
+        ledger.database.check_key(PROJECT, ledger.pseudonyms)
+        with pytest.raises(KeyUnavailable, match="not the one"):
+            ledger.database.check_key(PROJECT, other)
+
+
+def test_what_has_to_be_taken_back_is_due_until_it_is_recorded(ledger: Ledger) -> None:
+    ledger.bring_to(ledger.add_some(2)[1], RequestState.EXPORTED)
+    assert ledger.database.removals().due(PROJECT) == []
+    ledger.add(M0=Reason.NOT_ON_OPT_OUT_LIST, M1=Reason.NOT_ON_OPT_OUT_LIST)
+    due = ledger.database.removals().due(PROJECT)
+    assert [(item.request.state, item.may_have_left) for item in due] == [
+        (RequestState.OPTED_OUT, False),
+        (RequestState.OPTED_OUT, True),
+    ]
+    for _ in range(2):
+        ledger.database.removals().record(PROJECT, due, {due[1].request.id: ["haven"]}, actor="flow run")
+        assert ledger.database.removals().due(PROJECT) == []
+    last = list(ledger.database.audit_events())[-1]
+    assert (last.event, last.actor) == ("remove", "flow run")
+    assert CANARY not in str(last)

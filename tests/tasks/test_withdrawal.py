@@ -10,7 +10,7 @@ from prefect.exceptions import ParameterTypeError
 
 from blocks import DeltaLake, LinkStore, LocalFolder, PseudonymKeyFile
 from flows.patient_withdrawal import patient_withdrawal
-from safelight.errors import ConfigurationError
+from safelight.errors import ConfigurationError, KeyUnavailable
 from safelight.model import Reason
 from safelight.release.batch import export_project
 from safelight.release.folder import FolderDestination
@@ -71,6 +71,21 @@ def test_one_by_pseudonym_and_one_who_opted_out(delivered: Hospital) -> None:
     assert set(lake.read(PROJECT, "dicom_instance").column("StudyInstanceUID").to_pylist()) == {uids[3]}
     events = [event.event for event in delivered.database.audit_events()]
     assert (events.count("trace"), events.count("withdraw"), events.count("remove")) == (2, 2, 2)
+    delivered.database.close()
+
+
+def test_with_another_key_nothing_is_done(delivered: Hospital) -> None:
+    """A key that was rotated would find nobody, and look as if nothing was left."""
+    extract = delivered.database.register_extract(PROJECT, name="x", sha256="1" * 64, generated=NOW, source="test")
+    out = {f"{CANARY}-2": Reason.NOT_ON_OPT_OUT_LIST}
+    delivered.database.add_requests(extract, [], pseudonymizer=PSEUDONYMIZER, opted_out=out)
+    (delivered.folder / "key").write_bytes(bytes(range(1, 65)))
+    with pytest.raises(KeyUnavailable, match="not the one") as caught:
+        patient_withdrawal(PROJECT)
+    assert "never rotated" in caught.value.remedy
+    assert len(studies(delivered)) == 3
+    (delivered.folder / "key").write_bytes(PSEUDONYMIZER.project_key.key)
+    assert patient_withdrawal(PROJECT)["requests taken back"] == 1
     delivered.database.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from safelight.errors import IntegrityError
+from safelight.errors import IntegrityError, KeyUnavailable
 from safelight.link import (
     audit,
     extracts,
@@ -123,6 +123,17 @@ class LinkDatabase(ArchiveRows):
         """Return the SHA-256 of every delivery of a project that was registered, sorted."""
         with self._read() as connection:
             return extracts.digests(connection, project)
+
+    def check_key(self, project: str, pseudonymizer: Pseudonymizer) -> None:
+        """Raise KeyUnavailable unless this key gives the pseudonyms that the project's people have already."""
+        with self._read() as connection:
+            found = extracts.project_id(connection, project)
+            issued = request_rows.issued(connection, found) if found is not None else None
+        if issued and pseudonymizer.secure_hash(issued[1], issued[0]) != issued[2]:
+            raise KeyUnavailable(
+                "The project's key is not the one that its pseudonyms were issued with.",
+                remedy="Restore that version of key and salt; a key of pseudonyms is never rotated.",
+            )
 
     def newest_extract(self, project: str) -> datetime | None:
         """Return when the newest delivery of a project was generated; None where there is none."""

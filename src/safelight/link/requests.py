@@ -98,6 +98,19 @@ def _columns(request: StudyRequest, pseudonymizer: Pseudonymizer) -> dict[str, A
     }
 
 
+def issued(connection: Connection, project: int) -> tuple[str, str, str] | None:
+    """Return domain, identifier and pseudonym of the first person or accession number that got one."""
+    table = schema.request
+    for domain, value, pseudonym in (
+        ("person", table.c.person_id, table.c.pseudo_person_id),
+        ("accession", table.c.accession_number, table.c.pseudo_accession_number),
+    ):
+        query = select(value, pseudonym).where(table.c.project_id == project, pseudonym != "").order_by(table.c.id).limit(1)
+        if found := connection.execute(query).one_or_none():
+            return domain, found[0], found[1]
+    return None
+
+
 def known_patients(connection: Connection, project: int, mrns: Collection[str]) -> Iterator[str]:
     """Return those of the medical record numbers that a request of the project is about."""
     table = schema.request
