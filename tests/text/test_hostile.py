@@ -15,13 +15,15 @@ KNOWN = KnownIdentifiers(
 )
 NAME = "Siobhán Kowalczyk"
 FULL_WIDTH = "".join(chr(ord(c) + 0xFEE0) for c in "Kowalczyk")
+#: U+1D400: "mathematical bold capital A"; the small letters begin 26 behind it.
+BOLD = "".join(chr(0x1D400 + 26 * c.islower() + ord(c.lower()) - ord("a")) for c in "Kowalczyk")
 
 CLEANED = {
     "zero width": ("Seen " + "\u200b".join(NAME) + " today.", "Seen [PATIENT] today."),
     "soft hyphen": ("Seen Kowal\u00adczyk.", "Seen [PATIENT]."),
     "decomposed": (unicodedata.normalize("NFD", f"Seen {NAME}."), "Seen [PATIENT]."),
     "full width": (f"Seen Mrs {FULL_WIDTH}.", "Seen Mrs [PATIENT]."),
-    "mathematical letters": ("Seen 𝐊𝐨𝐰𝐚𝐥𝐜𝐳𝐲𝐤.", "Seen [PATIENT]."),
+    "mathematical letters": (f"Seen {BOLD}.", "Seen [PATIENT]."),
     "Cyrillic letters": ("Seen Mrs K\u043ewalczyk.", "Seen Mrs [PATIENT]."),
     "control characters": ("Seen K\x07owal\x00czyk, MRN NGH\x1b123456.", "Seen [PATIENT], MRN [MRN]."),
     "read as Windows-1252": (f"Seen {NAME}.".encode().decode("cp1252"), "Seen [PATIENT]."),

@@ -46,7 +46,7 @@ _TRIGGERS: Final = tuple(
             Trust.LIKELY,
             rf"{_B}(?:{alternatives('done_by.txt')}){_ADVERBS}\s{{1,3}}(?:by|with|to|from)[:,]?\s{{1,3}}(?:the\s)?",
         ),
-        ("CLINICIAN_NAME", "by", Trust.LIKELY, rf"{_B}by[:,]?\s{{1,3}}"),
+        ("CLINICIAN_NAME", "by", Trust.LIKELY, rf"{_B}(?:by|with)[:,]?\s{{1,3}}"),
         ("CLINICIAN_NAME", "told", Trust.LIKELY, rf"{_B}(?:{alternatives('told.txt')})\s{{1,3}}"),
         ("CLINICIAN_NAME", "told", Trust.LIKELY, r"(?:#|\bbleep|\bext)\W{0,3}\d{3,6}\s?\("),
         ("CLINICIAN_NAME", "mark", Trust.LIKELY, rf"{_B}(?:d/w|dw|d\.w\.|w/|discussed with)[:.]?\s{{1,3}}"),
