@@ -80,7 +80,10 @@ class _Run:
 
     def _read(self, lines: IO[str]) -> None:
         for line in lines:
+            known = len(self.findings)
             self.last = json.loads(line)
+            for finding in self.findings[known:]:
+                print(json.dumps(finding), flush=True)
 
     @property
     def alive(self) -> bool:
@@ -99,17 +102,18 @@ class _Run:
 
         status = self._process.wait()
         self._reader.join()
-        found = self.findings
+        errors = self._errors.read_bytes()
+        more = []
         if status != 0:
             KEPT.mkdir(parents=True, exist_ok=True)
             shutil.copy(self._folder / "in", KEPT / f"died-{self._folder.name}.dcm")
-            found.append({"number": None, "what": f"the process died with status {status}", "damage": []})
-        errors = self._errors.read_bytes()
-        if leaks(errors, self._errors):
-            found.append({"number": None, "what": "a canary in a message", "damage": []})
-        if status != 0:
             print(errors.decode(errors="replace")[-2000:], file=sys.stderr)
-        return found
+            more.append({"number": None, "what": f"the process died with status {status}", "damage": []})
+        if leaks(errors, self._errors):
+            more.append({"number": None, "what": "a canary in a message", "damage": []})
+        for finding in more:
+            print(json.dumps(finding), flush=True)
+        return [*self.findings, *more]
 
 
 def _fuzzer(seed: int, folder: Path) -> Fuzzer:
@@ -123,8 +127,7 @@ def _fuzzer(seed: int, folder: Path) -> Fuzzer:
 
 
 def _keep(findings: list[dict[str, Any]], seed: int) -> None:
-    for finding in findings:
-        print(json.dumps(finding))
+    """Keep the files of numbered findings; the others have none, or are kept."""
     numbered = [finding for finding in findings if finding["number"] is not None]
     if numbered:
         KEPT.mkdir(parents=True, exist_ok=True)
