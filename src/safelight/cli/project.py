@@ -75,7 +75,12 @@ def describe(slug: str, profiles: Path | None, as_json: bool) -> None:
         )
         return
     click.echo(f"{project.title} ({project.slug}), approval {project.approval.reference} until {project.approval.expires}")
-    click.echo(f"cohort        {project.cohort.kind} from block {project.cohort.folder}")
+    cohort = project.cohort
+    click.echo(f"cohort        {cohort.kind} from block {cohort.folder or f'{cohort.warehouse}: {cohort.requests}'}")
+    for source in project.records:
+        place = f"block {source.block}" if source.block else "the deliveries"
+        named = ", ".join(f"{table} of {relation}" for table, relation in source.tables.items())
+        click.echo(f"records       {source.kind} from {place}{f': {named}' if named else ''}")
     opt_out = project.cohort.opt_out
     shown = f"answer of at most {opt_out.max_age_days} days" if opt_out else project.approval.opt_out_exemption
     click.echo(f"opt-out       {shown}")
