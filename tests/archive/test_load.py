@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from safelight.archive.budget import Load
 from safelight.archive.load import LoadResponse
+from safelight.cli.main import main
 from safelight.link import ArchivePace, LinkDatabase
 
 LOAD = Load(least_share=0.1, slow=1.5, back_off=0.5, step=0.05)
@@ -155,3 +159,22 @@ def test_the_share_stays_within_its_bounds(database: LinkDatabase, measured: lis
         fell = after.share == pytest.approx(max(0.1, before.share * 0.5), abs=1e-3)
         assert grew or fell
         assert after.cause
+
+
+def test_the_command_shows_every_change(database: LinkDatabase, ticks: Ticks, tmp_path: Path) -> None:
+    where = ["--database", f"sqlite:///{tmp_path / 'link.sqlite'}"]
+
+    def type_(*words: str) -> str:
+        result = CliRunner().invoke(main, ["archive", *words, *where])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert "not asked yet" in type_("status", "main")
+    assert type_("pace", "main") == ""
+    answers(at_full_rate(database, ticks), ticks, 0.3)
+    assert "50% of its budget" in type_("status", "main")
+    assert json.loads(type_("status", "main", "--json"))["share"] == 0.5
+    newest, before = type_("pace", "main", "--last", "2").splitlines()
+    assert newest.endswith("50%  study query took 0.300 s, 3.0 times as long as usual")
+    assert " 100%  " in before
+    assert [json.loads(line)["share"] for line in type_("pace", "main", "--json").splitlines()][:2] == [0.5, 1.0]

@@ -1,4 +1,4 @@
-"""``safelight archive``: the switch of the archive's manager."""
+"""``safelight archive``: the switch of the archive's manager, and how fast it is asked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DATABASE: Final = click.option(
 
 @click.group()
 def command() -> None:
-    """Stop and resume all retrieval from an archive, in every project at once."""
+    """Stop and resume all retrieval from an archive, in every project at once; see how fast it is asked."""
 
 
 @command.command()
@@ -34,13 +34,39 @@ def status(archive: str, url: str, *, as_json: bool) -> None:
 
     closed: it may. open or half_open: it failed too often and rests. stopped: by its manager.
     """
-    health = _open(url).archive_health(archive)
+    database = _open(url)
+    health, paces = database.archive_health(archive), database.archive_paces(archive)
+    share = paces[0].share if paces else None
     if as_json:
-        click.echo(
-            json.dumps({"archive": archive, "state": health.state, "failures": health.failures, "cause": health.cause})
-        )
+        found = {
+            "archive": archive,
+            "state": health.state,
+            "failures": health.failures,
+            "cause": health.cause,
+            "share": share,
+        }
+        click.echo(json.dumps({"archive": archive, **found}))
     else:
         click.echo(f"{archive}: {health.state}{f' ({health.cause})' if health.cause else ''}")
+        click.echo("It was not asked yet." if share is None else f"It gets {share:.0%} of its budget.")
+
+
+@command.command()
+@click.argument("archive")
+@click.option("--last", default=20, show_default=True, type=click.IntRange(min=1), help="So many changes, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+@_DATABASE
+def pace(archive: str, last: int, url: str, *, as_json: bool) -> None:
+    """Show how the share of its budget that ARCHIVE gets changed, and why.
+
+    It falls when the archive takes longer than usual, and comes back step by step.
+    """
+    for one in _open(url).archive_paces(archive, last=last):
+        at = one.at.isoformat(timespec="seconds") if one.at else ""
+        if as_json:
+            click.echo(json.dumps({"at": at, "share": one.share, "cause": one.cause}))
+        else:
+            click.echo(f"{at}  {one.share:>4.0%}  {one.cause}")
 
 
 @command.command()
