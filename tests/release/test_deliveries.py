@@ -18,7 +18,8 @@ from safelight.release.lake import Lake
 from safelight.release.manifest import read_manifest
 from safelight.release.parquet import ParquetDelivery
 from safelight.release.schemas import TableSchema
-from tests.release.hospital import CANARY, NOW, PROJECT, Hospital
+from safelight.release.verification import verify_delivery
+from tests.release.hospital import CANARY, LEASE, NOW, PROJECT, Hospital
 from tests.release.places import PLACES, Place
 from tests.release.reach import build, store_of
 
@@ -108,3 +109,18 @@ def test_tables_that_can_not_leave_keep_the_release_from_leaving(hospital: Hospi
     right = replace(wrong, parquet=[ParquetDelivery(FolderStore(tmp_path / "haven"))])
     assert export_project(right).release_id
     assert hospital.states() == {"exported": 1}
+
+
+def test_a_folder_with_tables_is_checked_against_its_manifests(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    root = tmp_path / "haven"
+    tables = ParquetDelivery(FolderStore(root, name="haven"))
+    for numbers in ([1], [2]):
+        hospital.verify(numbers)
+        hospital.time += LEASE
+        export_project(hospital.export(lake, [FolderDestination(root, name="haven")], parquet=[tables]))
+    found = manifests(hospital)
+    assert verify_delivery(found, root / PROJECT, destination="haven").good
+    assert verify_delivery(found[::-1], root / PROJECT, destination="haven").intact == 4 + 2
+    (linker,) = root.rglob("IMAGE_LINKER.parquet")
+    linker.write_bytes(linker.read_bytes() + b"!")
+    assert verify_delivery(found, root / PROJECT, destination="haven").changed == (str(linker.relative_to(root / PROJECT)),)

@@ -120,7 +120,7 @@ def test_the_manifest_names_each_file_at_each_place(
         assert {entry["destination"] for entry in entries} == {store[0].name, "second"}
         for entry in (entry for entry in entries if entry["destination"] == "second"):
             data = (tmp_path / "second" / PROJECT / entry["path"]).read_bytes()
-            assert (hashlib.sha256(data).hexdigest(), len(data)) == (entry["sha256"], entry["bytes"])
+            assert (hashlib.sha256(data).hexdigest(), len(data)) == (entry["sha256"], entry["size"])
         assert [entry["rows"] for entry in entries] == [2, 2, 2, 2]
     assert deliver_tables(filled, PROJECT, ["person"], [], extract=EXTRACT, staging=tmp_path / "unused") == []
     assert not (tmp_path / "unused").exists()

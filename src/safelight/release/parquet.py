@@ -125,7 +125,7 @@ def deliver_tables(
             "destination": place.name,
             "path": table_path(extract, file.name),
             "rows": file.rows,
-            "bytes": file.size,
+            "size": file.size,
             "sha256": file.sha256,
         }
         for place in places

@@ -32,7 +32,7 @@ def verify_delivery(manifests: Sequence[Mapping[str, Any]], folder: Path, *, des
     Args:
         manifests: from ``read_manifest``, of one project.
         folder: the project's folder at the destination: ``<root>/<project>``.
-        destination: name of the destination in the manifests; empty: all files of the manifests.
+        destination: name of the destination in the manifests; empty: all instances of the manifests, and no tables.
 
     Raises:
         IntegrityError: manifests of several projects, or a path in them that leaves the folder.
@@ -40,9 +40,13 @@ def verify_delivery(manifests: Sequence[Mapping[str, Any]], folder: Path, *, des
     if len({manifest["project"] for manifest in manifests}) > 1:
         raise IntegrityError("The manifests are of several projects.")
     listed: dict[str, Mapping[str, Any]] = {}
-    for manifest in manifests:
+    # A later release of the same extract replaces its tables.
+    for manifest in sorted(manifests, key=lambda manifest: str(manifest["created"])):
         for entry in manifest["files"]:
             if not destination or destination in entry["destinations"]:
+                listed[entry["path"]] = entry
+        for entry in manifest["parquet"]:
+            if destination == entry["destination"]:
                 listed[entry["path"]] = entry
     missing, changed, intact = [], [], 0
     for name, entry in sorted(listed.items()):
