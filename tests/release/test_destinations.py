@@ -11,6 +11,7 @@ from safelight.model import Reason
 from safelight.release.destination import Left, OutputFile
 from safelight.release.settings import DicomDestination
 from tasks.destinations import DICOM_KINDS
+from tasks.wiring import DESTINATION_BLOCKS
 from tests.release.hospital import PROJECT, output_files
 from tests.release.places import PLACES, Place
 from tests.release.reach import KINDS, build
@@ -29,7 +30,7 @@ def uids(files: list[OutputFile]) -> set[str]:
 
 def test_every_kind_that_a_project_may_name_is_under_the_contract() -> None:
     kinds = DicomDestination.model_json_schema()["properties"]["kind"]["enum"]
-    assert set(kinds) == set(DICOM_KINDS) == set(PLACES) == set(KINDS)
+    assert set(kinds) == set(DICOM_KINDS) == set(DESTINATION_BLOCKS) == set(PLACES) == set(KINDS)
 
 
 def test_what_is_sent_is_there_byte_for_byte(place: Place, tmp_path: Path) -> None:

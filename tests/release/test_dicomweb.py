@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from blocks import DicomwebServer
-from safelight.errors import DestinationRefused, DestinationUnavailable
-from safelight.model import Reason
+from safelight.errors import DestinationRefused, DestinationUnavailable, StorageFull
 from safelight.release.destination import Left
 from safelight.release.dicomweb import BATCH_FILES, DicomwebDestination
 from safelight.release.multipart import DicomMultipart
@@ -49,15 +48,6 @@ def test_the_memory_of_a_body_does_not_grow_with_its_files(tmp_path: Path) -> No
     tracemalloc.stop()
     assert total > 128 << 20
     assert peak < 4 << 20
-
-
-def test_one_bad_instance_is_refused_by_its_uid_and_the_others_arrive(orthanc: Orthanc, tmp_path: Path) -> None:
-    target = destination(orthanc)
-    files = output_files(tmp_path, count=7)
-    files[3].path.write_bytes(b"this is not DICOM" * 100)
-    result = target.send(PROJECT, files)
-    assert result.refused == {files[3].sop_uid: Reason.DESTINATION_REFUSED}
-    assert set(dicom_files(orthanc)) == result.stored == {file.sop_uid for file in files} - {files[3].sop_uid}
 
 
 def test_a_wrong_password_is_refused_at_once(orthanc: Orthanc, tmp_path: Path) -> None:
@@ -136,6 +126,11 @@ def test_a_token_that_ran_out_is_renewed_once(tmp_path: Path) -> None:
     with StowServer([(401, {}), (200, answer(stored=[file.sop_uid]))]) as server:
         assert DicomwebDestination(server.url, lambda fresh: next(tokens)).send(PROJECT, [file]).stored
     assert [headers["Authorization"] for headers in server.headers] == ["Bearer old", "Bearer new"]
+
+
+def test_a_service_without_room_is_told_as_full(tmp_path: Path) -> None:
+    with StowServer([(507, {})]) as server, pytest.raises(StorageFull, match="No room"):
+        DicomwebDestination(server.url).send(PROJECT, output_files(tmp_path, count=1))
 
 
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 import requests
 
-from safelight.errors import DestinationRefused, IntegrityError
+from safelight.errors import DestinationRefused, IntegrityError, StorageFull
 from safelight.model import Reason
 from safelight.release.attempts import TryAgain, retrying
 from safelight.release.destination import Left, OutputFile, SendResult, Withdrawn
@@ -26,6 +26,7 @@ BATCH_FILES: Final = 50
 BATCH_BYTES: Final = 200 << 20
 _TIMEOUT: Final = (10, 300)
 _TOO_LARGE: Final = 413
+_NO_ROOM: Final = 507
 _TRANSIENT: Final = frozenset({408, 424, 425, 429, 500, 502, 503, 504})
 #: Answers to a STOW-RS request that say something of its instances, if only that they are too many.
 _ANSWERED: Final = frozenset({200, 202, 400, 409, _TOO_LARGE})
@@ -181,6 +182,11 @@ class DicomwebDestination:
         status = response.status_code
         if status in _TRANSIENT:
             raise TryAgain(f"The DICOMweb service '{self.name}' answered {status}.", _seconds(response))
+        if status == _NO_ROOM:
+            raise StorageFull(
+                f"No room is left at the DICOMweb service '{self.name}'.",
+                remedy="Make room and run again; what is there stays.",
+            )
         if status in _FINE[method]:
             return response
         words = {401: "the credentials", 403: "what they may do", 404: "the address", 415: "the kind of content"}
