@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from safelight.errors import IntegrityError
 from safelight.model import RequestState
 from safelight.release.export import Export, Row
+from safelight.release.lake import Lake
 from safelight.release.manifest import TableState
 from safelight.release.schemas import TABLES, describe
 
@@ -27,10 +28,14 @@ def last_release(export: Export) -> dict[str, Any] | None:
     return dict(json.loads(max(rows, key=lambda row: row["created"])["manifest"]))
 
 
+def tables_of(lake: Lake, project: str, record_tables: Iterable[str]) -> list[str]:
+    """Return the names of a project's tables in the lake."""
+    return [name for name in dict.fromkeys((*TABLES, *record_tables)) if lake.open(project, name)]
+
+
 def table_states(export: Export) -> list[TableState]:
     """Return the state of every table of the lake that holds released data."""
-    names = [name for name in (*TABLES, *export.record_tables) if name not in _ACCOUNTS]
-    found = [name for name in dict.fromkeys(names) if export.lake.open(export.project, name)]
+    found = [name for name in tables_of(export.lake, export.project, export.record_tables) if name not in _ACCOUNTS]
     return [TableState(name, *export.lake.digest(export.project, name)) for name in found]
 
 

@@ -23,7 +23,11 @@ from safelight.text.vocabulary import Vocabulary, standard_vocabulary
 _TOKEN: Final = re.compile(r"\d+(?:\.\d+)+|\d+|[^\W\d_]+")
 #: Our own pseudonyms (base64 of 48 bytes) are random: what they seem to spell means nothing.
 _PSEUDONYM: Final = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{64}(?![A-Za-z0-9+/])")
-_PSEUDONYM_SIZE: Final = 64
+#: So are digests and the names of files in the lake.
+_HEXADECIMAL: Final = re.compile(
+    r"(?<![0-9a-z])(?:[0-9a-f]{32,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?![0-9a-z])"
+)
+_RANDOM_SIZE: Final = 32
 #: Words and numbers that are put together, and characters between two of them.
 _WORDS: Final = 6
 _GAP: Final = 3
@@ -127,8 +131,13 @@ class IdentifierIndex:
         self._anywhere.setdefault(key, kind)
         self._beginnings.add(key[:4])
 
-    def find(self, text: str) -> Hits:
-        """Return what the text holds. Linear; about 1 ms for 5,000 characters."""
+    def find(self, text: str, *, check_digits: bool = True) -> Hits:
+        """Return what the text holds. Linear; about 1 ms for 2,000 characters.
+
+        Args:
+            text: any text.
+            check_digits: take a number that nobody is known by for an NHS number, if its check digit is right.
+        """
         folded = _fold(_without_pseudonyms(text))
         kinds: set[str] = set()
         owners: dict[int, set[str]] = {}
@@ -138,14 +147,12 @@ class IdentifierIndex:
             if whole and (own := self._own.get(key)) is not None:
                 for owner in own[1]:
                     owners.setdefault(owner, set()).add(own[0])
-        if any(_is_nhs_number("".join(match.group(1, 2, 3)) if match[1] else match[4]) for match in _NHS.finditer(folded)):
+        if check_digits and any(
+            _is_nhs_number("".join(match.group(1, 2, 3)) if match[1] else match[4]) for match in _NHS.finditer(folded)
+        ):
             kinds.add("NHS_NO")
         own_kinds = {owner: frozenset(found) for owner, found in owners.items()}
         return Hits(frozenset(kinds), own_kinds, frozenset(_dates(folded)))
-
-    def known(self, number: str) -> set[str]:
-        """Return the kind of a number that stands alone, as in a column of integers."""
-        return {kind} if (kind := self._anywhere.get(number)) else set()
 
     def _keys(self, text: str) -> Iterator[tuple[str, bool]]:
         """Yield every word and number, and every run of them, that might be in the table; False: a word was left out."""
@@ -225,8 +232,9 @@ def _fold(text: str) -> str:
 
 
 def _without_pseudonyms(text: str) -> str:
-    if len(text) < _PSEUDONYM_SIZE:
+    if len(text) < _RANDOM_SIZE:
         return text
+    text = _HEXADECIMAL.sub(" ", text)
     return _PSEUDONYM.sub(lambda match: " " if match[0].lower() != match[0] != match[0].upper() else match[0], text)
 
 

@@ -40,6 +40,11 @@ OPTED_OUT: Final = "OPTED_OUT"
 class Verifier(Protocol):
     """Tells what identifies in what is about to leave. Kinds of identifiers, never values."""
 
+    @property
+    def gone(self) -> set[str]:
+        """Pseudonyms of people who opted out: no row of theirs leaves."""
+        ...
+
     def instance(self, path: Path, request: Request, originals: Iterable[str]) -> set[str]:
         """Return what a file holds of anybody; ``originals``: UIDs that its instances had."""
         ...
@@ -109,15 +114,13 @@ class KnownPatients:
     def _cell(self, value: Any) -> Hits | None:  # noqa: ANN401
         if isinstance(value, bool | float) or (isinstance(value, int) and len(str(value)) < _LONG):
             return None
-        hits = self.index.find(str(value))
-        if isinstance(value, int):
-            # One in eleven numbers has the check digit of an NHS number.
-            hits = Hits(hits.kinds - {"NHS_NO"} | self.index.known(str(value)), hits.owners)
+        # One in eleven integers has the check digit of an NHS number.
+        hits = self.index.find(str(value), check_digits=isinstance(value, str))
         return hits if hits.kinds or hits.owners or hits.dates else None
 
     def words(self, texts: Iterable[str]) -> set[str]:
-        """Look at texts that belong to no patient."""
-        return set().union(*(self.index.find(text).kinds for text in texts))
+        """Look at texts that belong to no patient. One in eleven counters and times in them has a check digit."""
+        return set().union(*(self.index.find(text, check_digits=False).kinds for text in texts))
 
 
 def known_patients(database: LinkDatabase, project: str, pseudonym_of: Any) -> KnownPatients:  # noqa: ANN401

@@ -112,6 +112,14 @@ class Pending:
         """The datasheet in Markdown, as it will go with the data."""
         return (self.folder / "datasheet.md").read_text(encoding="utf-8")
 
+    def publish_datasheet(self, folder: Path) -> None:
+        """Put the datasheet where the manifest will stand, as Markdown and HTML."""
+        try:
+            for kind in ("md", "html"):
+                write_durably(folder / f"{self.release_id}.{kind}", (self.folder / f"datasheet.{kind}").read_bytes())
+        except OSError as error:
+            raise folder_fault(error, "the folder of manifests") from None
+
     @property
     def decision(self) -> Decision | None:
         """What was decided on exactly this release."""

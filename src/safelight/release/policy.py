@@ -29,3 +29,6 @@ class ReleasePolicy(BaseModel):
         default="required", description="required: a person decides on each release. automatic: within the limits."
     )
     limits: ReleaseLimits = ReleaseLimits()
+    days_to_answer: int = Field(
+        default=14, ge=1, le=365, description="Days that a run waits for an answer; a later run asks again."
+    )

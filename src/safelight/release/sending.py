@@ -18,6 +18,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from safelight.errors import IntegrityError
 from safelight.link import StageCounts
 from safelight.link.batches import in_batches
@@ -101,14 +104,23 @@ class _Sending:
     moved: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     taken: int = 0
+    left_out: int = 0
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"image_occurrence": [], "dicom_instance": []})
 
     def tables(self) -> None:
-        """Step 1."""
+        """Step 1; without the rows of people who opted out since the release was prepared."""
+        gone = pa.array(sorted(self.export.verifier().gone), pa.string())
         for table in self.pending.tables:
             schema, batches = read_staged(table.path)
             named = table.table if table.table in TABLES else TableSchema.from_arrow(table.table, schema)
-            self.export.lake.write(self.export.project, named, batches)
+            self.export.lake.write(self.export.project, named, (self._without(batch, gone) for batch in batches))
+
+    def _without(self, batch: pa.RecordBatch, gone: pa.Array) -> pa.RecordBatch:
+        if "person_id" not in batch.schema.names:
+            return batch
+        kept = batch.filter(pc.invert(pc.is_in(batch.column("person_id"), value_set=gone)))
+        self.left_out += batch.num_rows - kept.num_rows
+        return kept
 
     def deliver(self) -> None:
         """Step 2."""
@@ -263,7 +275,7 @@ class _Sending:
             export.clock(),
             self.decision,
             inputs,
-            self.pending.counts,
+            self.pending.counts | {"rows_opted_out_since": self.left_out},
             len(self.delivered),
             len(set(self.delivered.values())),
             list(self.files.values()),
@@ -271,6 +283,7 @@ class _Sending:
             self.refused,
             self._parquet(),
         )
+        self.pending.publish_datasheet(export.manifests)
         write_manifest(export.manifests, manifest, export.key)
 
     def _parquet(self) -> list[dict[str, Any]]:

@@ -42,6 +42,8 @@ def maintain(lake: Lake, project: str, table: str, *, keep_hours: int = KEEP_HOU
         told = delta.optimize.compact(writer_properties=SNAPPY)
         delta.update_incremental()
         assert_protocol(delta, table)
+        if told["numFilesRemoved"]:
+            delta.create_checkpoint()
         gone = delta.vacuum(retention_hours=keep_hours, dry_run=False, enforce_retention_duration=keep_hours >= KEEP_HOURS)
     audit_table(lake, project, table)
     return Upkeep(told["numFilesRemoved"], told["numFilesAdded"], len(gone))
