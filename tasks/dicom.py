@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from safelight.dicom import DeidEngine, deidentify_requests
+from safelight.dicom import DeidEngine
+from safelight.dicom.batch import deidentify_requests
 from safelight.model import KnownIdentifiers
 from tasks.pacs import raw_cache_of
 from tasks.policies import LEASE, RETRYING

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from safelight.dicom import DeidEngine, ImageFilters, deidentify_requests
+from safelight.dicom import DeidEngine, ImageFilters
+from safelight.dicom.batch import deidentify_requests
 from safelight.dicom.filters import ManufacturerFilter, SeriesFilter
 from safelight.errors import StorageFull
 from safelight.link import LinkDatabase, Request, StageCounts
