@@ -19,7 +19,7 @@ FOREVER: Final = 2**32 - 2
 #: Headers remembered per table, and values per element; then the memory starts anew, so that neither a long batch nor
 #: a hostile file lets a worker grow.
 HEADERS: Final = 8192
-REMEMBERED: Final = 4096
+REMEMBERED: Final = 1024
 LONGEST_REMEMBERED: Final = 256
 #: What a remembered result may depend on besides the value: all of it is in the state's context.
 _REMEMBERED_PER: Final = frozenset({"", "days", "charset", "instance"})
