@@ -81,9 +81,17 @@ def test_its_numbers_are_those_of_the_tables() -> None:
     assert found.small_cells == 2  # one of the person alone, one with the image
     assert "| CT | 13 | 13 | 13 | 39 |" in found.markdown
     assert "| 2020 | 13 | 13 | 13 | 39 |" in found.markdown
-    assert "Of 22 studies that were asked for, 9.1 % are not in the release." in found.markdown
+    assert "Of 22 studies that were asked for so far, 9.1 % are in no release." in found.markdown
     assert "Of the imaging procedures, 25.0 % have a report" in found.markdown
     assert "| measurement | 2 |" in found.markdown
+
+
+def test_a_person_of_two_deliveries_counts_once() -> None:
+    twice = tables()
+    twice["person"] = pa.concat_tables([twice["person"], twice["person"]])
+    once = datasheet(tables(), HEADING)
+    found = datasheet(twice, HEADING)
+    assert (found.counts, found.smallest_cell, found.small_cells) == (once.counts, once.smallest_cell, once.small_cells)
 
 
 def test_what_few_people_share_is_for_governance_only() -> None:

@@ -135,13 +135,18 @@ class _Sheet:
         self._threshold = threshold
         self._images = engine.from_arrow(tables.get("image_occurrence", _NO_IMAGES.empty_table()))
 
+    @property
+    def _person(self) -> Any:  # noqa: ANN401
+        return self._engine.from_arrow(self._tables["person"])
+
     def made(self) -> Datasheet:
         """Return the documents and their numbers."""
         states = self._states()
         anonymity = self._anonymity()
         people, studies, series, instances = self._images.aggregate(_COUNTS).fetchone()
         if "person" in self._tables:
-            people = self._rows("person")
+            # A person may come with several deliveries.
+            people = self._person.aggregate("count(DISTINCT person_id)::BIGINT").fetchone()[0]
         counts = {"people": people, "studies": studies, "series": series, "instances": instances}
         counts["notes"] = self._rows("note")
         counts["requests"] = sum(count for _, _, count in states)
@@ -247,7 +252,7 @@ class _Sheet:
         if person is None:
             return [self._cells("images", images, _IMAGE)]
         known = [name for name in _PERSON if name in person.schema.names]
-        people = self._engine.from_arrow(person).project(", ".join(["person_id", *known]))
+        people = self._person.project(", ".join(["person_id", *known]))
         both = people.join(images, "person_id", how="right").project(", ".join([*known, "person_id", *_IMAGE]))
         return [self._cells("people", people, known), self._cells("people and images", both, (*known, *_IMAGE))]
 
@@ -300,7 +305,7 @@ class _Sheet:
         if requests:
             left = requests - counts["exported"]
             limits.append(
-                f"Of {requests:,} studies that were asked for, {100 * left / requests:.1f} % are not in the release."
+                f"Of {requests:,} studies that were asked for so far, {100 * left / requests:.1f} % are in no release."
             )
         if series:
             procedures = self._images.aggregate("count(DISTINCT procedure_occurrence_id)").fetchone()[0]

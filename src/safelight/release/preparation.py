@@ -223,6 +223,7 @@ class _Preparing:
         for staged, item in zip(export.tables, self.inputs, strict=True):
             files.setdefault(staged.table, []).append(self.draft.table(staged.origin) if item["new"] else staged.path)
         tables = {name: dataset([str(path) for path in paths]) for name, paths in files.items()}
+        tables["request_outcome"] = self._outcomes()
         terms = export.terms
         heading = Heading(
             export.project,
@@ -236,6 +237,14 @@ class _Preparing:
         for name, text in (("datasheet.md", sheet.markdown), ("datasheet.html", sheet.html), (GOVERNANCE, sheet.governance)):
             write_durably(self.draft.folder / name, text.encode())
         return sheet
+
+    def _outcomes(self) -> pa.Table:
+        """Return state and reason of every request, as they are when this release has left."""
+        found = self.export.database.find(self.export.project, list(RequestState))
+        left = {RequestState.VERIFIED: RequestState.EXPORTED}
+        pairs = [(left.get(request.state, request.state).value, request.reason) for request in found]
+        reasons = pa.array([reason.value if reason else None for _, reason in pairs], pa.string())
+        return pa.table({"state": pa.array([state for state, _ in pairs], pa.string()), "reason": reasons})
 
 
 def output_files(export: Export, request: Request) -> Sequence[OutputFile]:
