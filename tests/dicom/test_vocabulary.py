@@ -65,6 +65,7 @@ def test_texts_of_real_devices_are_the_same_object(device_text: Check) -> None:
         (b"Quartermain^Zebulon", None),
         ("Münster 64".encode("latin-1"), b"64"),
         ("王 Brilliance".encode("gb18030"), b"Brilliance"),
+        (b"Zqx Brilliance\x81", b"Brilliance"),
         (b"MRN 12345678", None),
         (b"Avanto 13.03.1947", b"Avanto"),
         (b"Avanto 1947-03-13", b"Avanto"),

@@ -90,7 +90,7 @@ def known_words(vocabulary: Vocabulary, check: Callable[[bytes], bytes | None]) 
     def one(raw: bytes) -> bytes | None:
         # Every byte is a character here: beyond ASCII nothing is known, whatever the character set.
         text = raw.decode("latin-1")
-        return raw if vocabulary.knows(text) else vocabulary.known_of(text).encode("ascii") or None
+        return raw if vocabulary.knows(text) else vocabulary.known_of(text).encode("ascii", "ignore") or None
 
     return _each(one, check)
 
