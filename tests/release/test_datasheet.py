@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from collections import defaultdict
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,10 +14,13 @@ import pyarrow.dataset as ds
 import pytest
 
 from safelight.errors import IntegrityError
+from safelight.release.batch import export_project
 from safelight.release.datasheet import Datasheet, Heading, datasheet
+from safelight.release.folder import FolderDestination
 from safelight.release.lake import Lake
 from safelight.release.page import Section, as_html, as_markdown, bar_chart
 from safelight.release.schemas import TABLES
+from tests.release.hospital import Hospital
 from tests.release.test_lake import PROJECT, rows
 
 HEADING = Heading("trial", "Chest & bones", datetime(2026, 11, 21, tzinfo=UTC), "R1", "REC-1", "research", "f" * 64, "0.1")
@@ -187,3 +191,19 @@ def test_a_document_is_the_same_text_in_both_forms() -> None:
     assert "| x\\|y | 1,000 |" in markdown
     assert "<td>x|y</td>" in html
     assert sections[0].bars == [("x|y", 1000), ("z", 0)]
+
+
+def test_a_release_comes_with_its_datasheet_and_without_the_page_for_governance(
+    hospital: Hospital, lake: Lake, tmp_path: Path
+) -> None:
+    hospital.verify(range(1, 7), instances=1)
+    hospital.ask(range(10, 16))
+    export_project(hospital.export(lake, [FolderDestination(tmp_path / "dicom")]))
+    (page,) = (tmp_path / "manifests").glob("*.md")
+    text = page.read_text()
+    assert "| exported | - | 6 |\n| requested | - | 6 |" in text
+    assert "| CT | 6 | 6 | 6 | 6 |" in text
+    places = [tmp_path / "manifests", tmp_path / "dicom", tmp_path / "lake"]
+    delivered = [path for place in places for path in place.rglob("*") if path.is_file()]
+    assert page in delivered
+    assert not [path for path in delivered if b"For governance only" in path.read_bytes()]
