@@ -1,6 +1,6 @@
 """``make services``: the programs that the tests talk to, installed once.
 
-Orthanc, dcmtk, PostgreSQL and vsftpd come from Debian or Ubuntu, Azurite from npm into ``.services``. The tests start
+Orthanc, dcmtk, dicom3tools, PostgreSQL and vsftpd come from Debian or Ubuntu, Azurite from npm into ``.services``. The tests start
 and stop them by themselves; nothing is left running.
 """
 
@@ -23,6 +23,7 @@ PACKAGES = {
     "orthanc": "Orthanc",
     "orthanc-dicomweb": "/usr/share/orthanc/plugins/libOrthancDicomWeb.so",
     "dcmtk": "dcmqrscp",
+    "dicom3tools": "dciodvfy",
     "postgresql": "/usr/lib/postgresql/*/bin/initdb",
     "vsftpd": "vsftpd",
     "procps": "ps",

@@ -39,6 +39,7 @@ DEVICE_TEXTS: Final = frozenset(
         "PulseSequenceName", "ReceiveCoilName", "TransmitCoilName",
     }
 )  # fmt: skip
+_POINTLESS: Final = frozenset({"EncryptedAttributesSequence", "ResponsiblePersonRole"})
 _EXCLUSIVE: Final = ("retain_longitudinal_full_dates", "retain_longitudinal_modified_dates")
 
 
@@ -81,10 +82,13 @@ def _unlisted(keyword: str, vr: str) -> Operation | None:
         return Vocabulary()
     if vr in {"LO", "LT", "SH", "ST", "UC", "UT"} and keyword_dict[keyword] not in CODE_TAGS:
         return CleanText()
-    if keyword == "ContentLabel":
+    if keyword in {"ContentLabel", "GraphicLayer"}:
+        # The code strings that users make up.
         return Fixed(value=DUMMIES["CS"])
-    # Bytes that nothing can look into, addresses, and the one code string that users make up.
-    return None if vr in {"AE", "DA", "DT", "OB", "PN", "UN", "UR"} or keyword == "GraphicLayer" else Keep()
+    if keyword == "ICCProfile":
+        return Keep()
+    # Bytes that nothing can look into, addresses, and what means nothing without what the table takes away.
+    return None if vr in {"AE", "DA", "DT", "OB", "PN", "UN", "UR"} or keyword in _POINTLESS else Keep()
 
 
 def _action(basic: str, options: dict[str, str], chosen: tuple[str, ...]) -> str:

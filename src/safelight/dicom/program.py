@@ -14,6 +14,7 @@ from safelight.dicom.address import Address, keyword_of
 from safelight.dicom.burned_in import WATCHED
 from safelight.dicom.codes import CODE_TAGS
 from safelight.dicom.dummies import DUMMIES
+from safelight.dicom.icc import SRGB, clean_profile
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.standard import OPTIONS, attribute_types, confidentiality, nested_types
 from safelight.dicom.steps import (
@@ -65,6 +66,7 @@ _NEEDED: Final = WATCHED | {
 WATCHED_TAGS: Final = {keyword_dict[keyword]: keyword for keyword in _NEEDED}
 #: Bytes of the longest list of pointers to elements that makes sense.
 _MOST_POINTERS: Final = 4 * 64
+_ICC_PROFILE: Final = 0x00282000
 #: What the engine says itself about the de-identification; an input's own claims never come out.
 STAMPED: Final = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280301, 0x00280303))
 PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
@@ -214,6 +216,12 @@ class Compiler:
             step = self._keep(first, detail, _vm(address))
             if isinstance(operation, Known):
                 detail.check = known_words(self._devices, CHECKS[first])
+            elif tag == _ICC_PROFILE:
+                detail.check = clean_profile
+                # Without values known to be good, the byte loop would copy it unseen.
+                step = step._replace(known=set())
+                if kind in {"1", "1C"}:
+                    detail.fallback = values.element(tag, first, SRGB)
             elif vr == "CS" and self._rules.code_strings == "standard":
                 detail.check = known_terms(self._terms, CHECKS[first])
                 if kind in {"1", "1C"}:
