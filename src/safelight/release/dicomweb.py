@@ -121,8 +121,9 @@ class DicomwebDestination:
         return result
 
     def _holds(self, study: str) -> bool:
-        answer = retrying(self.attempts, self.wait)(self._request, "GET", f"/studies?StudyInstanceUID={study}&limit=1")
-        return answer.status_code != 204 and answer.json() != []
+        query, headers = f"/studies?StudyInstanceUID={study}&limit=1", {"Accept": "application/dicom+json"}
+        answer = retrying(self.attempts, self.wait)(self._request, "GET", query, headers=headers)
+        return answer.status_code != 204 and answer.content.strip() != b"[]"
 
     def _send(self, batch: Sequence[OutputFile]) -> SendResult:
         answer = retrying(self.attempts, self.wait)(self._store, batch)
