@@ -29,6 +29,11 @@ NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,127}(\.[A-Za-z_][A-Za-z0-9_]{0,127}){0,2
 #: Dialect of SQLAlchemy -> of sqlglot.
 _DIALECTS: Final = {"postgresql": "postgres", "mssql": "tsql"}
 _CHANGES: Final = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock, exp.Set, exp.Drop, exp.Alter, exp.TruncateTable)
+#: Functions that reach out of the database, or change it, from inside a SELECT.
+_REACHING: Final = re.compile(
+    r"open(rowset|query|datasource|xml)|dblink\w*|(pg|lo|xp|sp|fn)_\w+|set_config|(next|set)val|(query|cursor|table)_to_xml\w*",
+    re.IGNORECASE,
+)
 _REMEDY: Final = "One SELECT without parameters, locks, INTO or a semicolon inside; the columns have the names of the CDM."
 
 
@@ -101,4 +106,6 @@ def check_query(query: str, name: str, dialect: str) -> str:
     found = statements[0] if len(statements) == 1 else None
     if not isinstance(found, exp.Query) or any(found.find_all(*_CHANGES, exp.Placeholder, exp.Parameter)):
         raise ConfigurationError(f"'{name}' does more than read, or is more than one statement.", remedy=_REMEDY)
+    if any(_REACHING.fullmatch(called.name) for called in found.find_all(exp.Anonymous)):
+        raise ConfigurationError(f"'{name}' calls a function that does more than read.", remedy=_REMEDY)
     return query.strip().removesuffix(";")
