@@ -67,7 +67,10 @@ class PseudonymKeyVault(Block):
     _documentation_url = HttpUrl("https://learn.microsoft.com/azure/key-vault/secrets/")
 
     vault_url: str = Field(pattern="^https://", description="URL of the vault.")
-    key_secret: str = Field(pattern="^[0-9a-zA-Z-]{1,127}$", description="Secret with the key, in base64: 64 bytes of a project, 32 to sign with.")
+    key_secret: str = Field(
+        pattern="^[0-9a-zA-Z-]{1,127}$",
+        description="Secret with the key, in base64: 64 bytes of a project, 32 to sign with.",
+    )
     salt_secret: str = Field(
         default="", pattern="^[0-9a-zA-Z-]{0,127}$", description="Secret with the 16-byte salt of a project, in base64."
     )
