@@ -10,7 +10,7 @@ from safelight.errors import IntegrityError
 from safelight.model import RequestState
 from safelight.release.export import Export, Row
 from safelight.release.lake import Lake
-from safelight.release.manifest import TableState
+from safelight.release.manifest import TableState, newest
 from safelight.release.schemas import TABLES, describe
 
 #: Tables that tell of releases; not part of them.
@@ -22,10 +22,10 @@ def last_release(export: Export) -> dict[str, Any] | None:
     """Return the manifest of the last release, without its files, or None."""
     if export.lake.open(export.project, "release") is None:
         return None
-    rows = export.lake.read(export.project, "release", ["created", "manifest"]).to_pylist()
+    rows = export.lake.read(export.project, "release", ["manifest"]).column("manifest").to_pylist()
     if not rows:
         return None
-    return dict(json.loads(max(rows, key=lambda row: row["created"])["manifest"]))
+    return dict(newest([json.loads(row) for row in rows]))
 
 
 def tables_of(lake: Lake, project: str, record_tables: Iterable[str]) -> list[str]:

@@ -185,6 +185,12 @@ def read_manifest(data: bytes | str, *, public_key: PublicKey | None = None) -> 
     return found
 
 
+def newest(manifests: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the last of a project's manifests: each names the one before it, and none names the last."""
+    named = {manifest["inputs"]["previous"] for manifest in manifests}
+    return max(manifests, key=lambda manifest: (manifest["release_id"] not in named, manifest["created"]))
+
+
 def _signed(content: Mapping[str, Any]) -> bytes:
     return _canonical({name: value for name, value in content.items() if name not in ("files", "signature")})
 
