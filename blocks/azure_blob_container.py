@@ -110,9 +110,11 @@ class BlobFiles:
         return not missing
 
     def names(self, prefix: str) -> Iterator[str]:
-        """Yield the names of all blobs with the prefix."""
+        """Yield the names of all blobs with the prefix. In a hierarchical namespace folders are blobs too, and no files."""
         with _faults():
-            yield from self._client.list_blob_names(name_starts_with=prefix)
+            for blob in self._client.list_blobs(name_starts_with=prefix, include=["metadata"]):
+                if "hdi_isfolder" not in (blob.metadata or {}):
+                    yield str(blob.name)
 
 
 @contextmanager

@@ -89,6 +89,19 @@ def test_an_sas_token_gives_what_it_says_and_no_more(azurite: Azurite, tmp_path:
     assert destination(all_rights).withdraw(PROJECT, ["2.25.1"]).removed == {"2.25.1"}
 
 
+def test_the_folders_of_a_hierarchical_namespace_are_no_files(azurite: Azurite, tmp_path: Path) -> None:
+    block = AzureBlobContainer(account_url=azurite.url, container=azurite.new_container(), account_key=azurite.key)
+    files = output_files(tmp_path, count=2)
+    destination(block).send(PROJECT, files)
+    with azurite.client() as client:
+        client.get_blob_client(block.container, f"{PROJECT}/2.25.1/2.25.1.2").upload_blob(
+            b"", metadata={"hdi_isfolder": "true"}
+        )
+    assert list(block.open().names(f"{PROJECT}/")) == [f"{PROJECT}/{file.relative}" for file in files]
+    assert destination(block).withdraw(PROJECT, ["2.25.1"]).removed == {"2.25.1"}
+    assert destination(block).withdraw(PROJECT, ["2.25.1"]).absent == {"2.25.1"}
+
+
 def test_a_container_that_is_not_there_is_refused(azurite: Azurite, tmp_path: Path) -> None:
     block = AzureBlobContainer(account_url=azurite.url, container="nothing-here", account_key=azurite.key)
     for call in (

@@ -206,7 +206,8 @@ def _context(file: OutputFile) -> Context | None:
     """Return SOP class and transfer syntax by the file meta information (PS3.10 section 7.1); None where there is none."""
     try:
         meta = read_file_meta_info(file.path)
-        return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
+        named = bool(meta.MediaStorageSOPInstanceUID)
+        return (str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)) if named else None
     except (InvalidDicomError, AttributeError, EOFError, ValueError, KeyError):
         return None
     except OSError:
