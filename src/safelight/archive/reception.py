@@ -1,8 +1,9 @@
-"""C-STORE requests of one association, taken off its socket straight to disk (PS3.7 section 9.3.1, PS3.8 section 9.3.5).
+"""C-STORE requests and pending answers of one association, taken off its socket (PS3.7 section 9.3, PS3.8 section 9.3.5).
 
 pynetdicom negotiates the association and handles all other messages. A data set would pass through two threads and three
 queues of its and be copied four times; here the thread that reads the connection writes each piece to the file as it
-comes, and answers the request itself. Memory: one PDU an association, whatever the instance's size.
+comes, and answers the request itself. Memory: one PDU an association, whatever the instance's size. Of a study with
+hundreds of instances, decoding the list of them its way would take longer than receiving them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import select
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -26,7 +28,9 @@ _P_DATA: Final = 0x04
 #: Message control header (PS3.8 annex E.2).
 _COMMAND, _LAST = 0x01, 0x02
 _NO_DATA_SET: Final = 0x0101
-_STORE_REQUEST, _STORE_RESPONSE = 0x0001, 0x8001
+_STORE_REQUEST, _STORE_RESPONSE, _FIND_RESPONSE = 0x0001, 0x8001, 0x8020
+_RETRIEVAL_RESPONSES: Final = frozenset({0x8010, 0x8021})
+_PENDING: Final = frozenset({0xFF00, 0xFF01})
 # Elements of group 0000 (PS3.7 annex E).
 _SOP_CLASS, _FIELD, _MESSAGE_ID, _RESPONDED_TO, _DATA_SET, _STATUS, _SOP_INSTANCE = (
     0x0002, 0x0100, 0x0110, 0x0120, 0x0800, 0x0900, 0x1000,
@@ -46,20 +50,28 @@ class _Arriving:
     sop_uid: str = field(repr=False)
 
 
+@dataclass
+class _Answering:
+    """One C-FIND answer whose identifier is arriving."""
+
+    context_id: int
+    identifier: bytearray = field(default_factory=bytearray, repr=False)
+
+
 class Reception:
-    """Takes the C-STORE requests of one association.
+    """Takes the C-STORE requests and the pending answers of one association.
 
     Args:
         association: pynetdicom's, connected, before its first PDU.
-        begin: makes the file of the next data set.
+        begin: makes the file of the next data set; None: C-STORE requests are pynetdicom's to refuse.
         finish: judges a complete one, given what the request said of its SOP class and instance; returns the status.
     """
 
     def __init__(
         self,
         association: Any,  # noqa: ANN401  pynetdicom is untyped here
-        begin: Callable[[], PartFile],
-        finish: Callable[[PartFile, str, str], int],
+        begin: Callable[[], PartFile] | None = None,
+        finish: Callable[[PartFile, str, str], int] = lambda _part, _sop_class_uid, _sop_uid: 0,
     ) -> None:
         self._association = association
         self._dul = association.dul
@@ -73,6 +85,11 @@ class Reception:
         self._held: list[bytes] = []
         self._foreign = False
         self._arriving: _Arriving | None = None
+        self._answering: _Answering | None = None
+        #: C-FIND answers that have come: presentation context and identifier.
+        self.answers: list[tuple[int, bytes]] = []
+        #: When something came last, in monotonic seconds.
+        self.heard = 0.0
         self._pass_on = self._dul._read_pdu_data
         self._connection.recv = self._receive
         self._dul._read_pdu_data = self._read
@@ -122,7 +139,8 @@ class Reception:
                     self._give_back()
                     return
                 self._dul._idle_timer.restart()
-                if self._arriving is None and not self._more():
+                self.heard = time.monotonic()
+                if self._arriving is None and self._answering is None and not self._more():
                     return
             # Whatever else comes in the middle of an instance ends it.
             self.close()
@@ -179,6 +197,11 @@ class Reception:
                     ours = self._start(context_id) and ours
             elif self._arriving is not None and not self._foreign:
                 self._write(data, last=bool(control & _LAST))
+            elif self._answering is not None and not self._foreign:
+                self._answering.identifier += data
+                if control & _LAST:
+                    self.answers.append((self._answering.context_id, bytes(self._answering.identifier)))
+                    self._answering = None
             else:
                 ours, self._foreign = False, not control & _LAST
         if not ours or self._command:
@@ -193,11 +216,19 @@ class Reception:
         self._held.clear()
 
     def _start(self, context_id: int) -> bool:
-        """Begin with the message whose command is complete; False: it is no C-STORE request."""
+        """Begin with the message whose command is complete; False: it is not for us."""
         command, self._command = _elements(self._command), bytearray()
         context = self._association._accepted_cx.get(context_id)
-        has_data_set = _number(command, _DATA_SET) != _NO_DATA_SET
-        if context is None or _number(command, _FIELD) != _STORE_REQUEST or not has_data_set:
+        kind, has_data_set = _number(command, _FIELD), _number(command, _DATA_SET) != _NO_DATA_SET
+        if context is not None and has_data_set and kind == _FIND_RESPONSE and _number(command, _STATUS) in _PENDING:
+            self._held.clear()
+            self._answering = _Answering(context_id)
+            return True
+        if kind in _RETRIEVAL_RESPONSES and not has_data_set and _number(command, _STATUS) in _PENDING:
+            # One an instance; that the archive is not silent is all that counts.
+            self._held.clear()
+            return True
+        if context is None or self._begin is None or kind != _STORE_REQUEST or not has_data_set:
             self._foreign = has_data_set
             return False
         self._held.clear()

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from pynetdicom import evt
+from pynetdicom.dsutils import decode
 from pynetdicom.pdu import A_ABORT_RQ
 
 from safelight.archive.contexts import roles, storage_contexts
@@ -101,7 +103,6 @@ class DimseSession:
         self._caller = caller
         self._model = caller.model
         self._message_id = 0
-        self._reception: Reception | None = None
         #: SOP classes negotiated for C-GET; None: none.
         self._offered: frozenset[str] | None = None
         self._associate()
@@ -109,6 +110,7 @@ class DimseSession:
     def _associate(self, storage: Sequence[PresentationContext] = (), intake: Intake | None = None) -> None:
         caller = self._caller
         self._connected = self._aborted = False
+        self._reception: Reception | None = None
         entity = library.entity(caller.calling_ae_title, timeout=caller.timeout)
         for sop_class in (VERIFICATION, self._model.find, self._model.get if caller.by_get else self._model.move):
             entity.add_requested_context(sop_class)
@@ -121,6 +123,8 @@ class DimseSession:
             library.without_delay(event)
             if intake is not None:
                 self._reception = Reception(event.assoc, lambda: intake.begin(caller.name), intake.finish)
+            else:
+                self._reception = Reception(event.assoc)
 
         peer = caller.peer
         self._association = entity.associate(
@@ -194,19 +198,41 @@ class DimseSession:
         Raises:
             ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable: it failed.
         """
-        character_set = self._caller.character_set
-        asked = encode(level, match, [tag for tag in wanted if tag not in match], character_set=character_set)
-        found: list[Answer] = []
-        with self._speaking("Query/Retrieve FIND"):
-            answers = self._association.send_c_find(asked, self._model.find, msg_id=self._next_id(), priority=_LOW_PRIORITY)
-            for status, answer in answers:
-                if status and status.Status in {0xFF00, 0xFF01}:
-                    if answer is None:
-                        raise ArchiveUnreachable(f"Archive '{self._caller.name}' sent a malformed C-FIND answer.")
-                    found.append(DatasetAnswer(answer, character_set))
-                else:
-                    self._check("C-FIND", status)
-        return found
+        caller, association, reception = self._caller, self._association, self._reception
+        assert reception is not None  # noqa: S101  it came with the association
+        asked = encode(level, match, [tag for tag in wanted if tag not in match], character_set=caller.character_set)
+        reception.answers.clear()
+        send = partial(association.send_c_find, asked, self._model.find)
+        self._check("C-FIND", self._ask("FIND", self._model.find, send, caller.timeout, lambda: reception.heard))
+        return [self._answer(context_id, identifier) for context_id, identifier in reception.answers]
+
+    def _answer(self, context_id: int, identifier: bytes) -> Answer:
+        syntax = self._association._accepted_cx[context_id].transfer_syntax[0]
+        try:
+            data = decode(BytesIO(identifier), syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated)
+        except Exception:  # noqa: BLE001  pydicom raises anything; the text may quote data
+            raise ArchiveUnreachable(f"Archive '{self._caller.name}' sent a malformed C-FIND answer.") from None
+        return DatasetAnswer(data, self._caller.character_set)
+
+    def _ask(
+        self, operation: str, sop_class: str, send: Callable[..., Any], silence: float, last_arrival: Callable[[], float]
+    ) -> Any:  # noqa: ANN401  pynetdicom gives a Dataset
+        """Send a request and return its last status. Waits for as long as the archive is not silent for too long."""
+        association, caller, message_id = self._association, self._caller, self._next_id()
+        # pynetdicom would wait for its own messages only, and not for what is taken off the socket before it.
+        association.dimse_timeout = None
+        watch = Watch(association, message_id, sop_class, silence, last_arrival, caller.clock)
+        final: Any = None
+        with self._speaking(f"Query/Retrieve {operation}"), watch:
+            for status, _ in send(msg_id=message_id, priority=_LOW_PRIORITY):
+                watch.heard()
+                final = status
+        association.dimse_timeout = caller.timeout
+        if watch.expired:
+            raise ArchiveUnreachable(f"Archive '{caller.name}' fell silent during a C-{operation}; it was cancelled.")
+        if not final:
+            raise self._lost(f"C-{operation}")
+        return final
 
     def retrieve(self, part: Part, intake: Intake, destination: str) -> None:
         """Have a part of a study sent, by C-MOVE to ``destination`` or by C-GET, and wait until that has ended.
@@ -221,28 +247,21 @@ class DimseSession:
         asked = encode(*keys_of(part, patient_root=model is PATIENT_ROOT), character_set=caller.character_set)
         if caller.by_get:
             self._offer(part.sop_classes, intake)
-        association, message_id = self._association, self._next_id()
-        options = {"msg_id": message_id, "priority": _LOW_PRIORITY}
+        association = self._association
         if caller.by_get:
             operation, sop_class, source = "GET", model.get, caller.name
-            send = partial(association.send_c_get, asked, sop_class, **options)
+            send = partial(association.send_c_get, asked, sop_class)
         else:
             operation, sop_class, source = "MOVE", model.move, caller.peer.ae_title
-            send = partial(association.send_c_move, asked, destination, sop_class, **options)
-        # An archive may say nothing until it has sent everything, so silence is measured where instances arrive, too.
-        association.dimse_timeout = None
-        silence, last_arrival = caller.retrieval_timeout, partial(intake.last_heard, source)
-        watch = Watch(association, message_id, sop_class, silence, last_arrival, caller.clock)
-        final: Any = None
-        with self._speaking(f"Query/Retrieve {operation}"), watch:
-            for status, _ in send():
-                watch.heard()
-                final = status
-        association.dimse_timeout = caller.timeout
-        if watch.expired:
-            raise ArchiveUnreachable(f"Archive '{caller.name}' fell silent during a C-{operation}; it was cancelled.")
-        if not final:
-            raise self._lost(f"C-{operation}")
+            send = partial(association.send_c_move, asked, destination, sop_class)
+        reception = self._reception
+        assert reception is not None  # noqa: S101  it came with the association
+
+        def heard() -> float:
+            # An archive may say nothing until it has sent everything, so silence is measured where instances arrive, too.
+            return max(reception.heard, intake.last_heard(source))
+
+        final = self._ask(operation, sop_class, send, caller.retrieval_timeout, heard)
         if final.Status == _UNKNOWN_DESTINATION:
             raise ArchiveMisconfigured(
                 f"Archive '{caller.name}' does not know the destination '{destination}'.",
