@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
+WIDTH = 150
 PACKAGES = ("pydicom", "pynetdicom", "deltalake", "pyarrow", "spacy", "presidio-analyzer")
 
 
@@ -62,7 +63,8 @@ def _show(name: str, module: ModuleType, rows: list[dict[str, Any]], seconds: fl
         table.add_column(key, justify="left" if isinstance(rows[0][key], str) else "right")
     for row in rows:
         table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console().print(table)
+    # A file has no width; a table that is cut off in it says nothing.
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 
 def _keep(name: str, rows: list[dict[str, Any]]) -> None:

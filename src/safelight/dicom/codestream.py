@@ -1,7 +1,8 @@
 """Takes comments and application data out of compressed frames without touching what the decoder reads.
 
-JPEG and JPEG-LS: COM and APPn segments (ITU-T T.81 B.2.4, T.87). JPEG 2000: COM segments of the main header and of
-tile-parts (ISO/IEC 15444-1 A.9.2). Whatever follows the end of the code stream goes too.
+JPEG and JPEG-LS: only segments that a decoder reads stay (ITU-T T.81 table B.1, T.87 C.1.1). JPEG 2000: COM segments of
+the main header and of tile-parts go (ISO/IEC 15444-1 A.9.2), and there may be none that the standard does not define.
+Whatever follows the end of the code stream goes too.
 """
 
 from __future__ import annotations
@@ -13,12 +14,20 @@ from safelight.errors import StudyRejected
 from safelight.model import Reason
 
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+#: Frames, tables, scans, restart intervals, numbers of lines, hierarchies; JPEG-LS's frame and parameters.
+_DECODED = frozenset((*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xE0), 0xF7, 0xF8))
+_RESERVED = range(0x01, 0xC0)
+_JPEG_LS = 0xF7
+#: Segments of JPEG 2000's headers (ISO/IEC 15444-1 table A.2, and what parts 2 and 15 add).
+_DEFINED = frozenset(
+    (*range(0xFF50, 0xFF54), *range(0xFF55, 0xFF5A), *range(0xFF5C, 0xFF62), 0xFF63, 0xFF64, *range(0xFF72, 0xFF7A))
+)
 _U16 = struct.Struct(">H").unpack_from
 _U32 = struct.Struct(">I").unpack_from
 
 
 def strip_jpeg(data: bytes) -> bytes:
-    """Return a JPEG or JPEG-LS code stream without COM and APPn segments and without anything after its end.
+    """Return a JPEG or JPEG-LS code stream of what a decoder reads, without comments and anything after its end.
 
     Adobe's APP14 stays: it says how colours are transformed. Its length is fixed, so nothing else fits in it.
 
@@ -30,6 +39,7 @@ def strip_jpeg(data: bytes) -> bytes:
     out = [b"\xff\xd8"]
     pos = 2
     have = len(data)
+    stuffs_bits = False
     while True:
         if pos + 2 > have or data[pos] != 0xFF:
             raise StudyRejected(Reason.PIXEL_DATA)
@@ -41,29 +51,36 @@ def strip_jpeg(data: bytes) -> bytes:
         if code == 0xD9:
             out.append(b"\xff\xd9")
             return b"".join(out)
-        if code in (0x01, 0xD8) or 0xD0 <= code <= 0xD7 or pos + 4 > have:
+        if code in _RESERVED or code == 0xD8 or 0xD0 <= code <= 0xD7 or pos + 4 > have:
             raise StudyRejected(Reason.PIXEL_DATA)
         stop = pos + 2 + _U16(data, pos + 2)[0]
         if stop < pos + 4 or stop > have:
             raise StudyRejected(Reason.PIXEL_DATA)
         segment = data[pos:stop]
-        if not (code == 0xFE or 0xE0 <= code <= 0xEF) or (code == 0xEE and len(segment) == 16 and segment[4:9] == b"Adobe"):
+        if code in _DECODED or (code == 0xEE and len(segment) == 16 and segment[4:9] == b"Adobe"):
             out.append(segment)
+        stuffs_bits = stuffs_bits or code == _JPEG_LS
         pos = stop
         if code == 0xDA:
-            # Entropy-coded data runs to the next marker. JPEG-LS stuffs a bit, so there any code below 0x80 is data.
-            end = _entropy_end(data, pos)
+            end = _entropy_end(data, pos, stuffs_bits=stuffs_bits)
             out.append(data[pos:end])
             pos = end
 
 
-def _entropy_end(data: bytes, pos: int) -> int:
+def _entropy_end(data: bytes, pos: int, *, stuffs_bits: bool) -> int:
+    """Return where entropy-coded data ends: at the next marker.
+
+    JPEG stuffs a zero byte after 0xFF, so anything else there is a marker; JPEG-LS a zero bit, so only what is above 0x7F.
+    """
     while True:
         match = _MARKER.search(data, pos)
         if match is None:
             raise StudyRejected(Reason.PIXEL_DATA)
-        if data[match.end() - 1] >= 0x80:
+        code = data[match.end() - 1]
+        if code not in _RESERVED:
             return match.start()
+        if not stuffs_bits or code >= 0x80:
+            raise StudyRejected(Reason.PIXEL_DATA)
         pos = match.end()
 
 
@@ -113,7 +130,7 @@ def _segments(data: bytes, pos: int, until: int, out: list[bytes]) -> tuple[int,
         if marker == until:
             return pos, listed
         stop = pos + 2 + _U16(data, pos + 2)[0]
-        if marker < 0xFF00 or stop > len(data) or stop < pos + 4:
+        if marker not in _DEFINED or stop > len(data) or stop < pos + 4:
             raise StudyRejected(Reason.PIXEL_DATA)
         if marker != 0xFF64:
             out.append(data[pos:stop])

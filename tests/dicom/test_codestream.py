@@ -1,0 +1,69 @@
+"""Code streams: what a decoder reads stays byte for byte, and nothing else has a place in them."""
+
+from __future__ import annotations
+
+import random
+import struct
+
+import pytest
+
+from safelight.dicom.codestream import strip_jpeg, strip_jpeg2000
+from safelight.errors import StudyRejected
+from safelight.model import Reason
+from tests.dicom.hard import MARK, Maker
+from tests.dicom.hard.pixels import jpeg, jpeg2000
+
+NOISE = bytes(range(0x20, 0x90)) * 3
+
+
+def segment(code: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, code, len(content) + 2) + content
+
+
+def frame(*middle: bytes, start: int = 0xC0) -> bytes:
+    head = b"\xff\xd8" + segment(start, struct.pack(">BHHB", 8, 16, 16, 1) + b"\1\x11\0")
+    return head + b"".join(middle) + segment(0xDA, b"\1\1\0\0\x3f\0") + NOISE + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("code", [0xFE, *range(0xE0, 0xF0), *range(0xF0, 0xF7), *range(0xF9, 0xFE), 0xC8])
+def test_a_segment_that_no_decoder_reads_goes(code: int) -> None:
+    assert strip_jpeg(frame(segment(code, MARK.encode()))) == frame()
+
+
+@pytest.mark.parametrize("code", [0xC4, 0xCC, 0xDB, 0xDD])
+def test_tables_stay_as_they_are(code: int) -> None:
+    data = frame(segment(code, bytes(20)))
+    assert strip_jpeg(data) == data
+
+
+@pytest.mark.parametrize("damage", [b"\xff" + MARK.encode(), b"\xff\xff\xff" + MARK.encode(), b"\xff\x02", b"\xff\xbf"])
+def test_what_is_no_marker_does_not_stand_behind_ff(damage: bytes) -> None:
+    for data in (frame().replace(NOISE, NOISE + damage + NOISE), frame(damage)):
+        with pytest.raises(StudyRejected) as caught:
+            strip_jpeg(data)
+        assert caught.value.reason is Reason.PIXEL_DATA
+
+
+def test_jpeg_ls_stuffs_bits_and_jpeg_bytes() -> None:
+    stuffed = frame(start=0xF7).replace(NOISE, NOISE + b"\xff\x5a\xff\x7f\xff\0" + NOISE)
+    assert strip_jpeg(stuffed) == stuffed
+    filled = frame().replace(NOISE, NOISE + b"\xff\0\xff\xd3" + NOISE + b"\xff\xff")
+    assert strip_jpeg(filled) == filled
+
+
+def test_stripping_twice_changes_nothing() -> None:
+    maker = Maker(random.Random(3))
+    for strip, data in ((strip_jpeg, jpeg(maker)), (strip_jpeg2000, jpeg2000(maker))):
+        once = strip(data)
+        assert MARK.encode() in data
+        assert MARK.encode() not in once
+        assert strip(once) == once
+
+
+@pytest.mark.parametrize("marker", [0xFF02, 0xFF54, 0xFF65, 0xFF71, 0xFF7A, 0xFFFE])
+def test_a_segment_that_jpeg_2000_does_not_define_keeps_the_frame_back(marker: int) -> None:
+    once = strip_jpeg2000(jpeg2000(Maker(random.Random(3))))
+    text = struct.pack(">HH", marker, 2 + len(MARK)) + MARK.encode()
+    with pytest.raises(StudyRejected) as caught:
+        strip_jpeg2000(once[:2] + once[2:].replace(b"\xff\x52", text + b"\xff\x52", 1))
+    assert caught.value.reason is Reason.PIXEL_DATA
