@@ -38,13 +38,7 @@ def outputs(hospital: Hospital, folder: Path, *, workers: int, **environment: st
 
 def test_folder_workers_time_zone_and_hash_seed_change_no_byte(a_hospital: Hospital, tmp_path: Path) -> None:
     one = outputs(a_hospital, tmp_path / "one", workers=1, PYTHONHASHSEED="1", TZ="Pacific/Auckland", LC_ALL="C")
-    other = outputs(
-        a_hospital,
-        tmp_path / "a longer" / "way",
-        workers=2,
-        PYTHONHASHSEED="4242",
-        TZ="America/Los_Angeles",
-        LC_ALL="C.UTF-8",
-    )
+    there = {"PYTHONHASHSEED": "4242", "TZ": "America/Los_Angeles", "LC_ALL": "C.UTF-8"}
+    other = outputs(a_hospital, tmp_path / "a longer" / "way", workers=2, **there)
     assert len(one) > 50
     assert one == other
