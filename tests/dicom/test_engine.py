@@ -239,3 +239,22 @@ def test_a_kept_text_has_no_more_characters_than_its_vr_allows_whatever_bytes_th
     (tmp_path / "in").write_bytes(data)
     result = research.deidentify(tmp_path / "in", tmp_path / "out")
     assert ("é".encode(codec) * 40 in Path(result.path).read_bytes()) is stays
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"])
+@pytest.mark.parametrize("block", [0x10, 0x55, 0xFF])
+def test_safe_private_elements_stay_in_any_block_and_at_any_depth(
+    research: DeidEngine, tmp_path: Path, syntax: str, block: int
+) -> None:
+    from tests.dicom.encoding import Item, sequence
+
+    creator = text(0x00190000 | block, "LO", "SIEMENS MR HEADER")
+    values = [creator, text(0x0019000C | block << 8, "IS", "1000"), text(0x00190008 | block << 8, "CS", MARK)]
+    inner = sequence(0x00081140, [text(0x00081155, "UI", "1.2.3"), *values])
+    maker = Maker(random.Random(block))
+    elements = maker.elements(**put(inner, *values, Item(0x00190000 | block << 8 | 0x99, "UN", MARK.encode())))
+    (tmp_path / "in").write_bytes(maker.file(elements, syntax=syntax))
+    after = pydicom.dcmread(research.deidentify(tmp_path / "in", tmp_path / "out").path)
+    for level in (after, after.ReferencedImageSequence[0]):
+        private = [(int(element.tag), str(element.value)) for element in level if element.tag.is_private]
+        assert private == [(creator.tag, "SIEMENS MR HEADER"), (0x0019000C | block << 8, "1000")]

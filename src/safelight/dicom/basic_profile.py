@@ -15,7 +15,7 @@ from safelight.dicom.address import Address, keyword_of
 from safelight.dicom.codes import CODE_TAGS
 from safelight.dicom.dummies import DUMMIES
 from safelight.dicom.misfit import OWNED, misfit
-from safelight.dicom.standard import attributes, confidentiality
+from safelight.dicom.standard import attributes, confidentiality, safe_private
 from safelight.operation import (
     CleanText,
     DateShift,
@@ -70,7 +70,14 @@ def basic_rules(options: Iterable[str]) -> dict[Address, Operation]:
         )
         if operation is not None and misfit(address, operation) is None:
             rules[address] = operation
-    return rules
+    return rules | (_safe_private() if "retain_safe_private" in chosen else {})
+
+
+def _safe_private() -> dict[Address, Operation]:
+    """Return the private elements of table E.3.10-1 that hold numbers and codes, not texts."""
+    addresses = (Address(group << 16 | offset, creator) for group, creator, offset in safe_private())
+    keep = Keep(reason="PS3.15 table E.3.10-1")
+    return {address: keep for address in addresses if address.vr() and address.vr() not in {"LO", "SH", "SQ"}}
 
 
 def _unlisted(keyword: str, vr: str) -> Operation | None:

@@ -76,7 +76,9 @@ def clean_code(code: Code, label: Callable[[str], str]) -> Code:
     version = code.version if _VERSION.fullmatch(code.version) else ""
     known = _standard().get(scheme, {}).get(code.value)
     if known is not None:
-        told = code.meaning if code.meaning.casefold() == known.casefold() else known
+        # A display name of known words may stay: the standard's own is often the long one of the terminology.
+        same = code.meaning.casefold() == known.casefold() or (code.meaning and label(code.meaning) == code.meaning)
+        told = code.meaning if same else known
         # A standard's meaning can be longer than LO allows.
         return Code(code.value, code.scheme, version, told[:64].strip())
     legal = _LEGAL.get(scheme)

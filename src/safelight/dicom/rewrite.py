@@ -182,7 +182,7 @@ class Rewriter(ElementStep):
                                 self.dated = True
                             pos = stop
                             continue
-                    elif action <= NOTE:
+                    elif REPLACE <= action <= NOTE:
                         # Replaced by what is the same in every instance, or looked at and removed.
                         if run >= 0:
                             out.append(data[run:pos])
