@@ -87,12 +87,10 @@ def site(tmp_path: Path, postgresql: Postgresql, prefect_server: None, monkeypat
     (tmp_path / "key").write_bytes(bytes(range(64)))
     (tmp_path / "salt").write_bytes(bytes(range(16)))
     (tmp_path / "signing").write_bytes(bytes(range(32)))
-    (tmp_path / "signing-key").write_bytes(bytes(range(32)))
     documents: dict[str, Any] = {
         "link-database": LinkStore(url=f"sqlite:///{tmp_path / 'link.db'}"),
         "release-signing-key": PseudonymKeyFile(key_file=tmp_path / "signing"),
         "one-key": PseudonymKeyFile(key_file=tmp_path / "key", salt_file=tmp_path / "salt"),
-        "release-signing-key": PseudonymKeyFile(key_file=tmp_path / "signing-key"),
         "raw-cache": LocalFolder(path=tmp_path / "raw-cache"),
         "work": LocalFolder(path=tmp_path / "work"),
         "storage-receiver": StorageNode(),
