@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from safelight.errors import ExtractInvalid
-from safelight.reports.omop import read_notes
+from safelight.reports.omop import notes_of, read_notes
 
 ROWS = [
     {
@@ -90,3 +90,22 @@ def test_a_broken_file_is_refused_without_quoting_it(tmp_path: Path) -> None:
 def test_no_text_is_shown(tmp_path: Path) -> None:
     write(tmp_path / "private/NOTE.parquet", ROWS)
     assert "One" not in repr(next(read_notes(tmp_path)))
+
+
+def test_notes_of_another_source_are_the_same_notes(tmp_path: Path) -> None:
+    write(tmp_path / "private" / "NOTE.parquet", ROWS)
+    batches = pa.Table.from_pylist(ROWS).to_batches()
+    assert list(notes_of(batches)) == list(read_notes(tmp_path))
+    # A file of text has the same cells as text.
+    as_text = [{name: None if value is None else str(value) for name, value in row.items()} for row in ROWS]
+    assert list(notes_of(pa.Table.from_pylist(as_text).to_batches())) == list(read_notes(tmp_path))
+
+
+def test_another_source_that_is_wrong_is_refused_without_its_content() -> None:
+    for rows, words in (
+        ([{"note_id": 1, "person_id": 4}], "lacks the columns note_text"),
+        ([{**ROWS[0], "note_event_id": "CANARY"}], "no number"),
+    ):
+        with pytest.raises(ExtractInvalid, match=words) as caught:
+            list(notes_of(pa.Table.from_pylist(rows).to_batches()))
+        assert "CANARY" not in str(caught.value)

@@ -83,7 +83,15 @@ def notes_of(batches: Iterable[pa.RecordBatch]) -> Iterator[Note]:
             raise ExtractInvalid(
                 f"The source of notes lacks the columns {', '.join(missing)}.", remedy="Give NOTE as OMOP CDM 5.4 has it."
             )
-        yield from (_note(row) for row in batch.to_pylist())
+        for row in batch.to_pylist():
+            try:
+                note = _note(row)
+            except (ValueError, OverflowError) as error:
+                # Its text quotes the cell.
+                raise ExtractInvalid(
+                    f"A row of notes has an id that is no number ({type(error).__name__}).", remedy="Correct the source."
+                ) from None
+            yield note
 
 
 def _files(folder: Path) -> list[Path]:
@@ -100,22 +108,24 @@ def _note(row: dict[str, Any]) -> Note:
     return Note(
         note_id=id_text(row.get("note_id")),
         person_id=id_text(row.get("person_id")),
-        procedure_occurrence_id=int(row.get("note_event_id") or 0),
+        procedure_occurrence_id=int(id_text(row.get("note_event_id")) or 0),
         note_date=_date(row.get("note_date")),
         title=str(row.get("note_title") or ""),
         text=str(row.get("note_text") or ""),
-        type_concept_id=int(row.get("note_type_concept_id") or 0),
-        class_concept_id=int(row.get("note_class_concept_id") or 0),
+        type_concept_id=int(id_text(row.get("note_type_concept_id")) or 0),
+        class_concept_id=int(id_text(row.get("note_class_concept_id")) or 0),
     )
 
 
 def id_text(value: object) -> str:
-    """Return an id as text: 4.0, which is how a double column holds it, is "4"."""
+    """Return an id as text: 4.0, which is how a double column or a file of text holds it, is "4"."""
     if value is None:
         return ""
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else ""
-    return str(value).strip()
+    text = str(value).strip()
+    whole, _, fraction = text.partition(".")
+    return whole if whole.isdecimal() and not fraction.strip("0") else text
 
 
 def _date(value: object) -> date | None:
