@@ -7,15 +7,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as parquet
 import pytest
 import requests
 from deltalake import DeltaTable
 from pydicom import dcmread
 
-from blocks import DeltaLake, DicomNode, DicomwebServer, LinkStore, LocalFolder, PseudonymKeyVault, StorageNode
+from blocks import (
+    AzureBlobContainer,
+    DeltaLake,
+    DicomNode,
+    DicomwebServer,
+    FtpsServer,
+    LinkStore,
+    LocalFolder,
+    PseudonymKeyVault,
+    StorageNode,
+)
 from deployments.bootstrap import register_limits
 from deployments.demo_hospital import Hospital, build_hospital
 from flows.nightly_batch import nightly_batch
+from flows.patient_withdrawal import patient_withdrawal
 from safelight.link import LinkDatabase
 from safelight.model import RequestState
 from safelight.project import load_project
@@ -25,6 +37,7 @@ if TYPE_CHECKING:
     from tests.services.azurite import Azurite
     from tests.services.key_vault import KeyVault
     from tests.services.orthanc import Orthanc, Peer
+    from tests.services.vsftpd import Vsftpd
 
 PROJECT = "site-test"
 KEY, SALT, SEED = bytes(range(64)), bytes(range(100, 116)), bytes(range(32))
@@ -32,11 +45,15 @@ PROFILES = Path(__file__).resolve().parents[2] / "profiles"
 
 
 def a_project(profiles: Path) -> None:
-    """A project of its own, with one archive and a DICOMweb destination."""
+    """A project of its own, with one archive, and destinations of several kinds for DICOM and for tables."""
     text = (PROFILES / "projects" / "demo-hospital.yaml").read_text()
     secondary = text[text.index("  - block: demo-archive-secondary") : text.index("deid:")]
     text = text.replace(secondary, "").replace("slug: demo-hospital", f"slug: {PROJECT}").replace("demo-", "site-")
-    text = text.replace("{kind: folder, block: site-dicom}", "{kind: dicomweb, block: site-dicomweb}")
+    places = [f"    - {{kind: {kind}, block: site-{kind}}}" for kind in ("dicomweb", "ftps", "blob")]
+    dicom = text[text.index("  dicom:\n") : text.index("release:")]
+    text = text.replace(dicom, "\n".join(["  dicom:", *places, "  parquet:", *places[1:], ""]))
+    # What this test is about is where things go, not how many a person has to look at first.
+    text = text.replace("max_withheld_rows: 0", "max_withheld_rows: 9")
     shutil.copytree(PROFILES, profiles)
     (profiles / "projects" / "demo-hospital.yaml").unlink()
     (profiles / "projects" / f"{PROJECT}.yaml").write_text(text)
@@ -66,6 +83,7 @@ def test_everything_arrives_where_it_should(
     receiver_peer: Peer,
     azurite: Azurite,
     key_vault: KeyVault,
+    vsftpd: Vsftpd,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -75,6 +93,9 @@ def test_everything_arrives_where_it_should(
     orthanc.upload(sorted((hospital.folder / "archives" / "primary").rglob("*.dcm")))
     for name, value in (("site-key", KEY), ("site-salt", SALT), ("site-signing-key", SEED)):
         key_vault.set_secret(name, value)
+    labelled = tmp_path / "labelled"
+    labelled.mkdir()
+    shutil.copyfile(hospital.labelled_reports, labelled / "labelled.jsonl")
     container = azurite.new_container()
     lake = f"az://{container}/lake"
     documents: dict[str, Any] = {
@@ -105,11 +126,21 @@ def test_everything_arrives_where_it_should(
         "storage-receiver": StorageNode(ae_title=receiver_peer.ae_title, host="127.0.0.1", port=receiver_peer.port),
         "site-deliveries": LocalFolder(path=hospital.deliveries),
         "site-patient-record": LocalFolder(path=hospital.record),
+        "site-report-validation": LocalFolder(path=labelled),
         "site-opt-out": LocalFolder(path=hospital.opt_out),
         "site-lake": DeltaLake(uri=lake, storage_options=azurite.storage_options),
         "site-dicomweb": DicomwebServer(
             url=second_orthanc.dicomweb_url, username=second_orthanc.username, password=second_orthanc.password
         ),
+        "site-ftps": FtpsServer(
+            host=vsftpd.host,
+            port=vsftpd.port,
+            username=vsftpd.username,
+            password=vsftpd.password,
+            folder="inbox/site",
+            ca_file=vsftpd.bundle,
+        ),
+        "site-blob": AzureBlobContainer(account_url=azurite.url, container=container, account_key=azurite.key),
         "site-archive-primary": DicomNode(
             ae_title=orthanc.ae_title, host="127.0.0.1", port=orthanc.port, calling_ae_title=receiver_peer.ae_title
         ),
@@ -135,7 +166,8 @@ def test_everything_arrives_where_it_should(
     assert delivered == {request.pseudo_study_uid for request in exported}
     pseudonymizer = Pseudonymizer(ProjectKey(KEY, SALT))
     assert delivered == {pseudonymizer.uid(request.located_study_uid) for request in exported}
-    written = sorted((tmp_path / "work" / PROJECT / "studies").rglob("*.dcm"))
+    studies = tmp_path / "work" / PROJECT / "studies"
+    written = sorted(path for uid in delivered for path in (studies / uid).rglob("*.dcm"))
     assert len(second_orthanc.instances()) == len(written)
     some = dcmread(written[0], stop_before_pixels=True)
     assert second_orthanc.file(some.SOPInstanceUID) == written[0].read_bytes()
@@ -154,3 +186,25 @@ def test_everything_arrives_where_it_should(
         table.update_incremental()
     assert {name: table.version() for name, table in tables.items()} == versions
     assert len(second_orthanc.instances()) == len(written)
+
+    # A safe haven has a zip file a study and the tables; so has the container of blobs, in files of their own.
+    haven = vsftpd.inbox / "site" / PROJECT
+    assert {path.stem for path in haven.glob("*.zip")} == delivered
+    with azurite.client() as client:
+        blobs = set(client.get_container_client(container).list_blob_names(name_starts_with=f"{PROJECT}/"))
+    assert len([name for name in blobs if name.endswith(".dcm")]) == len(written)
+    assert {name.partition("/parquet/")[2] for name in blobs if name.endswith(".parquet")} == {
+        str(path.relative_to(extract / "parquet")) for extract in haven.iterdir() for path in extract.rglob("*.parquet")
+    }
+    (linker,) = haven.rglob("IMAGE_LINKER.parquet")
+    assert set(parquet.read_table(linker)["pseudo_study_uid"].to_pylist()) == delivered
+
+    # A patient withdraws: what can't be taken back is told.
+    gone = {request.pseudo_study_uid for request in exported if request.mrn == exported[0].mrn}
+    told = patient_withdrawal(PROJECT, exported[0].pseudo_patient_id)
+    assert told["left at site-dicomweb"] == told["studies removed from destinations"] == len(gone)
+    assert {path.stem for path in haven.glob("*.zip")} == delivered - gone
+    assert set(parquet.read_table(linker)["pseudo_study_uid"].to_pylist()) == delivered - gone
+    tables["dicom_instance"].update_incremental()
+    assert set(tables["dicom_instance"].to_pyarrow_table()["StudyInstanceUID"].to_pylist()) == delivered - gone
+    assert nightly_batch((PROJECT,))[PROJECT]["exported"] == first["exported"] - len(gone)
