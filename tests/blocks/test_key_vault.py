@@ -40,6 +40,10 @@ def test_key_and_salt_are_what_was_put_in(filled_vault: KeyVault) -> None:
     assert _block(filled_vault).read() == (KEY, SALT)
 
 
+def test_the_key_that_signs_releases_has_no_salt(filled_vault: KeyVault) -> None:
+    assert _block(filled_vault, salt_secret="").read() == (KEY, b"")
+
+
 def test_the_newest_version_counts(filled_vault: KeyVault) -> None:
     filled_vault.set_secret("key-chest", KEY[::-1])
     assert _block(filled_vault).read() == (KEY[::-1], SALT)
