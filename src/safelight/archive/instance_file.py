@@ -11,6 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 
+from safelight.archive.header_walk import Unusual, walk
+
 #: Values above this stay on disk while a file is read.
 _DEFERRED: Final = 4096
 _CHARACTER_SET: Final = 0x00080005
@@ -19,6 +21,7 @@ _SOP_INSTANCE_UID: Final = 0x00080018
 _PATIENT_ID: Final = 0x00100020
 _STUDY_UID: Final = 0x0020000D
 _SERIES_UID: Final = 0x0020000E
+_WANTED: Final = frozenset({_CHARACTER_SET, _SOP_CLASS_UID, _SOP_INSTANCE_UID, _PATIENT_ID, _STUDY_UID, _SERIES_UID})
 _UNDEFINED: Final = 0xFFFFFFFF
 
 
@@ -39,8 +42,29 @@ class Identity:
 def identify(path: Path) -> Identity | None:
     """Read a DICOM file's identity. None: it can't be read as one, also when it is cut inside a sequence.
 
-    Memory: the file's small elements; pydicom skips large values. A deflated data set is inflated in memory.
+    Memory: the file's small elements; large values are skipped. A deflated data set is inflated in memory.
     """
+    try:
+        size = path.stat().st_size
+        found, whole = walk(path, _WANTED)
+    except OSError:
+        return None
+    except Unusual:
+        return _identify_slowly(path)
+    text = {tag: found.get(tag, b"").strip(b" \0").decode("ascii", "replace") for tag in _WANTED}
+    return Identity(
+        whole=whole,
+        size=size,
+        sop_class_uid=text[_SOP_CLASS_UID],
+        patient_id=found.get(_PATIENT_ID, b"").strip(b" \0"),
+        character_set=text[_CHARACTER_SET],
+        study_uid=text[_STUDY_UID],
+        series_uid=text[_SERIES_UID],
+        sop_uid=text[_SOP_INSTANCE_UID],
+    )
+
+
+def _identify_slowly(path: Path) -> Identity | None:
     try:
         size = path.stat().st_size
         data = dcmread(path, defer_size=_DEFERRED, force=False)
