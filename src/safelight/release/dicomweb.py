@@ -21,8 +21,8 @@ from safelight.release.attempts import TryAgain, retrying
 from safelight.release.destination import Left, OutputFile, SendResult, Withdrawn
 from safelight.release.multipart import DicomMultipart
 
-#: A batch closes at whichever comes first. Services limit the size of a request (Azure: 4 GB) and answer at its end.
-BATCH_FILES: Final = 50
+#: A batch closes at whichever comes first: a server works on one while the next arrives. Services limit the size of a request (Azure: 4 GB) and answer at its end.
+BATCH_FILES: Final = 10
 BATCH_BYTES: Final = 200 << 20
 _TIMEOUT: Final = (10, 300)
 _TOO_LARGE: Final = 413
@@ -90,7 +90,7 @@ class DicomwebDestination:
         retrying(self.attempts, self.wait)(self._request, "GET", "/studies?limit=1")
 
     def send(self, project: str, files: Sequence[OutputFile]) -> SendResult:  # noqa: ARG002
-        """Send the files in batches of at most 50 and 200 MB. Memory is flat; the cost is one read of each file."""
+        """Send the files in batches of at most 10 and 200 MB. Memory is flat; the cost is one read of each file."""
         result = SendResult()
         for batch in _batches(files):
             result.add(self._send(batch))
