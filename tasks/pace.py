@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 import httpx
 from prefect import get_run_logger
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.artifacts import create_progress_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 
 from safelight.archive.load import LoadResponse
 from safelight.archive.pace import Pace
@@ -35,7 +37,7 @@ def shown_pace(use: ArchiveUse, database: LinkDatabase) -> Pace:
     def show(pace: ArchivePace) -> None:
         logger.info("Archive %s gets %.0f %% of its budget: %s.", use.block, 100 * pace.share, pace.cause)
         # Retrieval goes on when it can't be shown.
-        with suppress(httpx.HTTPError):
-            update_progress_artifact(cast("UUID", artifact), progress=100 * pace.share)
+        with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
+            client.update_artifact(cast("UUID", artifact), ArtifactUpdate(data=100 * pace.share))
 
     return Pace(use, LoadResponse(use.block, use.load, database, clock=time.monotonic, on_change=show), now)
