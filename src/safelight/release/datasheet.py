@@ -166,7 +166,7 @@ class _Sheet:
         return Datasheet(
             as_markdown(f"Datasheet: {self._heading.title}", sections),
             as_html(f"Datasheet: {self._heading.title}", sections),
-            as_markdown(f"For governance only: {self._heading.title}", self._for_governance(states, anonymity)),
+            as_markdown(f"For governance only: {self._heading.title}", self._for_governance(anonymity)),
             min(smallest, default=0),
             sum(found.small_cells for found in anonymity),
             counts,
@@ -223,12 +223,12 @@ class _Sheet:
         return Section(title, "", (*names, *_MEASURES), tuple(shown), len(names), "series")
 
     def _outcomes(self, states: Sequence[tuple[str, str, int]]) -> Section:
-        rows = [((state, reason or "-"), (count,)) for state, reason, count in states]
+        rows = tuple((state, reason or "-", f"{count:,}") for state, reason, count in states)
         return Section(
             "What was asked for, and what became of it",
             "Each study that was asked for counts once; the reasons are codes of the runbook.",
             ("outcome", "reason", "requests"),
-            tuple(_hide(rows, self._threshold)),
+            rows,
             2,
             "requests",
         )
@@ -314,20 +314,13 @@ class _Sheet:
             limits.append("There is no table 'person': people are known only by their images.")
         return Section("Known limits", "\n\n".join(limits))
 
-    def _for_governance(self, states: Sequence[tuple[str, str, int]], anonymity: Sequence[Anonymity]) -> list[Section]:
+    def _for_governance(self, anonymity: Sequence[Anonymity]) -> list[Section]:
         sections = [
             Section(
                 "Keep this page in the hospital",
                 "It lists small cells: facts that few people share. It is for whoever approves the release.",
                 ("what", "value"),
                 (("project", self._heading.project), ("release", self._heading.release_id or "not made yet")),
-                2,
-            ),
-            Section(
-                "Outcomes",
-                "",
-                ("outcome", "reason", "requests"),
-                tuple((state, reason or "-", f"{count:,}") for state, reason, count in states),
                 2,
             ),
         ]

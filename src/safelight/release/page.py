@@ -15,8 +15,8 @@ _LABELS: Final = 240
 _BARS: Final = 360
 _STYLE: Final = """\
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}
-table{border-collapse:collapse;margin:1rem 0}th,td{border-bottom:1px solid #c8c8c8;padding:.25rem .75rem;text-align:left}
-td.n{text-align:right;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;margin:1rem 0}th,td{border-bottom:1px solid #c8c8c8;padding:.25rem .75rem}th{text-align:left}
+th.n,td.n{text-align:right;font-variant-numeric:tabular-nums}
 svg{max-width:100%;height:auto}svg text{font:13px system-ui,sans-serif}
 """
 
@@ -83,8 +83,9 @@ def as_html(title: str, sections: Sequence[Section]) -> str:
 
 
 def _table(section: Section) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in section.columns)
     opening = ["<td>" if number < section.labels else '<td class="n">' for number in range(len(section.columns))]
+    heads = [tag.replace("<td", '<th scope="col"') for tag in opening]
+    head = "".join(f"{tag}{escape(name)}</th>" for tag, name in zip(heads, section.columns, strict=True))
     body = "".join(
         "<tr>" + "".join(f"{tag}{escape(cell)}</td>" for tag, cell in zip(opening, row, strict=True)) + "</tr>"
         for row in section.rows
