@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import date
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,3 +142,30 @@ def test_a_text_that_breaks_a_rule_is_quarantined_and_the_batch_goes_on(
     known = KnownIdentifiers(mrn="NGH123456")
     results = list(run([Job("poison", known, 5), Job("Normal.", known, 5)], setup=setup))
     assert [(r.text, r.problems) for r in results] == [("", (Reason.INTERNAL_ERROR,)), ("Normal.", ())]
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\n"
+        "from safelight.model import KnownIdentifiers\n"
+        "from safelight.reports.workers import Job, Setup, run\n"
+        "from safelight.text.site import Site\n"
+        "def jobs():\n"
+        "    while True:\n"
+        "        yield Job('Normal.', KnownIdentifiers(mrn='NGH123456'), 5)\n"
+        "if __name__ == '__main__':\n"
+        "    for number, _ in enumerate(run(jobs(), setup=Setup(Site(), ner=()), workers=2)):\n"
+        "        if number == 0:\n"
+        "            import multiprocessing\n"
+        "            print(*(child.pid for child in multiprocessing.active_children()), flush=True)\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    with subprocess.Popen([sys.executable, tmp_path / "program.py"], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+    assert len(workers) == 2
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < until
+        time.sleep(0.05)

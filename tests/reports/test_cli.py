@@ -95,3 +95,67 @@ def test_every_command_explains_itself_with_an_example(name: str) -> None:
     result = safelight("reports", name, "--help")
     assert result.exit_code == 0
     assert "Example: safelight reports" in " ".join(result.output.split())
+
+
+WRONG = {
+    "no JSON": ("{CANARY}", "in.jsonl:13: not a JSON object"),
+    "no text": ('{"id": "CANARY"}', "in.jsonl:13: not a JSON object"),
+    "an id that is none": ('{"id": {"CANARY": 1}, "text": "x"}', "in.jsonl:13: not a JSON object"),
+    "too deep": ('{"id": ' + "[" * 100_000, "in.jsonl:13: not a JSON object"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_line_stops_the_run_and_says_which(place: Path, what: str) -> None:
+    line, message = WRONG[what]
+    with (place / "in.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    result = deid(place, "--ner", "none")
+    assert result.exit_code != 0
+    assert message in str(result.output or result.exception)
+    assert "CANARY" not in result.output + str(result.exception)
+    assert not (place / "out.jsonl").exists()
+
+
+def test_the_input_is_never_overwritten(place: Path) -> None:
+    before = (place / "in.jsonl").read_bytes()
+    (place / "out.jsonl").symlink_to(place / "in.jsonl")
+    result = deid(place)
+    assert result.exit_code == 2
+    assert "the input is not overwritten" in result.output
+    assert (place / "in.jsonl").read_bytes() == before
+
+
+def test_half_a_character_is_held_and_a_byte_order_mark_is_passed_over(place: Path) -> None:
+    first = json.loads((place / "in.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    lines = [json.dumps({**first, "id": "half", "text": "x\ud800"}), json.dumps({**first, "id": "whole", "text": "x"})]
+    (place / "in.jsonl").write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    assert deid(place, "--ner", "none").exit_code == 1
+    outputs = [json.loads(line) for line in (place / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(o["id"], o["status"], o.get("reason")) for o in outputs] == [
+        ("half", "quarantined", "text_unreadable"),
+        ("whole", "released", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"id": "a", "text": "x"}, "has no 'spans'"),
+        ({"id": "a", "text": "x", "spans": [{"start": 0, "end": 9, "label": "DOB"}]}, "has no 'spans'"),
+        ({"id": "a", "text": "x", "spans": [{"start": 0, "end": 1}]}, "no label"),
+        ({"id": "c00000", "text": "x", "spans": []}, "an id comes twice"),
+    ],
+)
+def test_a_set_that_is_not_labelled_can_not_be_scored(place: Path, line: dict[str, Any], message: str) -> None:
+    with (place / "in.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    result = safelight("reports", "score", place / "in.jsonl", place / "in.jsonl")
+    assert result.exit_code != 0
+    assert message in result.output + str(result.exception)
+
+
+def test_a_table_of_something_else_is_no_verdict(place: Path) -> None:
+    result = safelight("reports", "verdicts", place / "in.jsonl")
+    assert result.exit_code != 0
+    assert "no table of verdicts" in result.output + str(result.exception)

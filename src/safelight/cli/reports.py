@@ -73,6 +73,8 @@ def deid(
     from safelight.reports.workers import Setup
     from safelight.text.site import load_site
 
+    if target.resolve() == source.resolve():
+        raise click.UsageError("OUT.jsonl is IN.jsonl. Name another file: the input is not overwritten.")
     key = ProjectKey(_bytes(key_file, 64), _bytes(salt_file, 16))
     dates = load_profile(profile.parent, profile.stem).report_dates
     setup = Setup(load_site(site), ner=_models(ner), dates=dates)
@@ -150,10 +152,10 @@ def score(outputs: Path, labelled: Path, as_json: bool) -> None:
 
     Example: safelight reports score out.jsonl labelled.jsonl --json
     """
-    from safelight.reports.lines import read_lines
+    from safelight.reports.lines import read_labelled, read_outputs
     from safelight.reports.scoring import score as measure
 
-    found = measure({str(line["id"]): line for line in read_lines(outputs)}, read_lines(labelled)).as_json()
+    found = measure(read_outputs(outputs), read_labelled(labelled)).as_json()
     if as_json:
         click.echo(json.dumps(found, sort_keys=True))
         return
@@ -162,7 +164,8 @@ def score(outputs: Path, labelled: Path, as_json: bool) -> None:
         (name, found[name]) for name in ("recall_direct", "recall_all", "terms_kept", "words_kept", "documents_without_leak")
     ]
     for name, rate in [*rows, *found["labels"].items()]:
-        click.echo(f"{name:24} {rate['percent']:7} %  [{rate['low']}, {rate['high']}]  {rate['hits']}/{rate['total']}")
+        percent = "-" if rate["percent"] is None else rate["percent"]
+        click.echo(f"{name:24} {percent:>7} %  [{rate['low']}, {rate['high']}]  {rate['hits']}/{rate['total']}")
 
 
 @command.command()

@@ -44,27 +44,84 @@ class Tally:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON lines file, one by one.
+    """Yield the objects of a JSON lines file, one by one. A byte order mark in front is passed over.
 
     Raises:
         ExtractInvalid: unreadable, or a line that is no object with ``id`` and ``text``; names the line, never its content.
     """
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
-                try:
-                    value = json.loads(line)
-                except json.JSONDecodeError:
-                    value = None
-                if not isinstance(value, dict) or "id" not in value or not isinstance(value.get("text"), str):
+                value = _parsed(line)
+                if not isinstance(value, dict) or not _is_id(value.get("id")) or not isinstance(value.get("text"), str):
                     raise ExtractInvalid(
-                        f"{path.name}:{number}: not a JSON object with 'id' and 'text'.", remedy="Each line is one report."
+                        f"{path.name}:{number}: not a JSON object with 'id' and 'text'.",
+                        remedy='Each line is one report: {"id": "...", "text": "...", "patient": {...}}.',
                     )
                 yield value
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExtractInvalid(f"{path.name} can't be read ({type(error).__name__}).", remedy="It must be UTF-8.") from None
+    except UnicodeDecodeError:
+        raise ExtractInvalid(f"{path.name} is not UTF-8.", remedy="Convert it, for instance with iconv.") from None
+    except OSError as error:
+        raise ExtractInvalid(f"{path.name} can't be read ({type(error).__name__}).", remedy="Check the path.") from None
+
+
+def read_outputs(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what de-identification wrote, by id.
+
+    Raises:
+        ExtractInvalid: unreadable, or an id that comes twice.
+    """
+    return {str(line["id"]): line for line in _without_repeats(path)}
+
+
+def read_labelled(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield labelled texts.
+
+    Raises:
+        ExtractInvalid: unreadable, an id that comes twice, or a line without spans that fit its text.
+    """
+    for line in _without_repeats(path):
+        marks = [(mark, len(line["text"])) for key in ("spans", "keep") for mark in line.get(key) or ()]
+        if not isinstance(line.get("spans"), list) or not all(_is_mark(mark, length) for mark, length in marks):
+            raise ExtractInvalid(
+                f"{path.name}: a line has no 'spans' that fit its text.",
+                remedy='Each labelled line has "spans": [{"start": 0, "end": 4, "label": "PATIENT_NAME"}], '
+                "in characters of its text.",
+            )
+        if not all(isinstance(span.get("label"), str) for span in line["spans"]):
+            raise ExtractInvalid(f"{path.name}: a span has no label.", remedy='For instance "label": "PATIENT_NAME".')
+        yield line
+
+
+def _without_repeats(path: Path) -> Iterator[dict[str, Any]]:
+    seen: set[str] = set()
+    for line in read_lines(path):
+        if str(line["id"]) in seen:
+            raise ExtractInvalid(
+                f"{path.name}: an id comes twice, after {len(seen)} others.", remedy="Give each text an id of its own."
+            )
+        seen.add(str(line["id"]))
+        yield line
+
+
+def _parsed(line: str) -> object:
+    try:
+        return json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+
+
+def _is_id(value: object) -> bool:
+    return (isinstance(value, str) and value.isprintable()) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _is_mark(value: object, length: int) -> bool:
+    if not isinstance(value, dict):
+        return False
+    start, end = value.get("start"), value.get("end")
+    return isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= length
 
 
 def deidentify_lines(

@@ -129,7 +129,12 @@ def estimate(table: Path) -> LeakEstimate:
     unread = 0
     try:
         with table.open(encoding="utf-8", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
+            rows = csv.DictReader(file)
+            if not {"stratum", "stratum_size", "verdict"} <= set(rows.fieldnames or ()):
+                raise ExtractInvalid(
+                    f"{table.name} is no table of verdicts.", remedy="Give the verdicts.csv of 'safelight reports sample'."
+                )
+            for number, row in enumerate(rows, 2):
                 verdict = (row.get("verdict") or "").strip().lower()
                 name = row.get("stratum") or ""
                 sizes[name] = int(row.get("stratum_size") or 0)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
+import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Final, Literal
 
 from safelight.errors import PermanentError, SafelightError
@@ -103,7 +106,16 @@ _worker: list[tuple[TextDeidentifier, Setup]] = []
 
 
 def _start(setup: Setup) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker[:] = [(setup.build(), setup)]
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it was killed: nobody else would, and it holds a language model."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _bundle(jobs: list[Job]) -> list[CleanText]:

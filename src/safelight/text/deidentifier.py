@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -168,11 +169,15 @@ class TextDeidentifier:
         return any(not (span.label.endswith("NAME") and document.is_protected(span.start, span.end)) for span in left)
 
 
+#: Half of a character, which no file can hold.
+_HALF: Final = re.compile("[\ud800-\udfff]")
+
+
 def _unreadable(text: str) -> bool:
     """Tell whether a text is mostly not text: control characters, or replacement characters of a wrong decoding."""
     odd = sum(1 for c in text if (c < " " and c not in "\t\n\r\f\v\x1c\x1d\x1e\0") or c == "\ufffd" or "\x7f" <= c < "\xa0")
     # Text that is shown backwards is not what it says.
-    return odd > max(8, len(text) // 50) or "\u202d" in text or "\u202e" in text
+    return odd > max(8, len(text) // 50) or "\u202d" in text or "\u202e" in text or _HALF.search(text) is not None
 
 
 def _dated(written: list[Written], found: list[Span], known: KnownIdentifiers, document: Document) -> list[Span]:
