@@ -90,7 +90,8 @@ def question(series: tuple[str, ...], rng: random.Random) -> Question:
     more = [
         *(text(tag, "DA", day) for tag in (0x00080012, 0x00080020, 0x00080021, 0x00080022, 0x00080023)),
         text(0x0008002A, "DT", f"{day}101112.5"),
-        text(0x00080050, "SH", f"A{maker.mrn}"), text(0x00080070, "LO", maker_name), text(0x00080080, "LO", f"{name} Clinic"),
+        text(0x00080050, "SH", f"A{maker.mrn}"), text(0x00080070, "LO", maker_name),
+        text(0x00080080, "LO", f"{name} Clinic"),
         text(0x00080090, "PN", f"{doctor}^A"), text(0x00081030, "LO", f"{study} {name}"), text(0x00081090, "LO", model),
         text(0x0008103E, "LO", f"{description} {phone}"), text(0x00100010, "PN", f"{name}^{given}"),
         text(0x00100030, "DA", birth), text(0x00101010, "AS", "093Y"), text(0x00101040, "LO", f"1 {name} Street"),

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
+import pydicom
 import pytest
 
+from safelight.dicom import DeidEngine, verify_file
 from safelight.dicom.address import Address, parse_address
 from safelight.dicom.lint import warnings
 from safelight.dicom.standard import OPTIONS, confidentiality
 from safelight.errors import ConfigurationError
 from safelight.profile import load_profile, profile_names
+from safelight.pseudonym import Pseudonymizer
 from tests.dicom.conftest import PROFILES
+from tests.dicom.encoding import text
+from tests.dicom.hard import Maker, put
 
 HEAD = 'name: mine\nstandard: "PS3.15 2026d"\ndicom:\n'
 
@@ -166,3 +172,50 @@ def test_elements_are_named_in_four_ways(text: str, tag: int) -> None:
 
 def test_describe_reads_as_yaml() -> None:
     assert "PatientID: secure-hash" in load_profile(PROFILES, "research").describe()
+
+
+#: Option -> (an element, whether it comes out with the option): what each one is taken for.
+TAKEN_UP = {
+    "clean_descriptors": "StudyDescription",
+    "retain_longitudinal_full_dates": "StudyDate",
+    "retain_longitudinal_modified_dates": "StudyDate",
+    "retain_patient_characteristics": "PatientSex",
+    "retain_device_identity": "StationName",
+    "retain_uids": "SOPInstanceUID",
+    "retain_safe_private": "SIEMENS",
+    "retain_institution_identity": "InstitutionName",
+}
+
+
+@pytest.mark.parametrize("option", ["", *TAKEN_UP])
+def test_the_stamps_name_the_options_that_were_taken_up(option: str, tmp_path: Path, pseudonymizer: Pseudonymizer) -> None:
+    profile = load(tmp_path, f"{HEAD}  options: [{option}]\n  words: [chest]\n")
+    private = [text(0x00190010, "LO", "SIEMENS MR HEADER"), text(0x0019100C, "IS", "1000")]
+    maker = Maker(random.Random("options"))
+    (tmp_path / "in").write_bytes(maker.ct(**put(*private)))
+    result = DeidEngine(profile.dicom, pseudonymizer).deidentify(tmp_path / "in", tmp_path / "out")  # type: ignore[attr-defined]
+    after, before = pydicom.dcmread(result.path), pydicom.dcmread(tmp_path / "in")
+    codes = [item.CodeValue for item in after.DeidentificationMethodCodeSequence]
+    assert codes == ["113100", *([OPTIONS[option][0]] if option else [])]
+    stands = {
+        "StudyDescription": bool(after.get("StudyDescription")),
+        "StudyDate": bool(after.get("StudyDate")),
+        "PatientSex": bool(after.get("PatientSex")),
+        "StationName": after.get("StationName") == before.StationName,
+        "SOPInstanceUID": after.SOPInstanceUID == before.SOPInstanceUID == after.file_meta.MediaStorageSOPInstanceUID,
+        "SIEMENS": (0x0019, 0x100C) in after,
+        "InstitutionName": after.get("InstitutionName") == before.InstitutionName,
+    }
+    assert [word for word, there in stands.items() if there] == ([TAKEN_UP[option]] if option else [])
+    wanted = {"retain_longitudinal_full_dates": "UNMODIFIED", "retain_longitudinal_modified_dates": "MODIFIED"}
+    assert after.LongitudinalTemporalInformationModified == wanted.get(option, "REMOVED")
+    assert verify_file(Path(result.path)) == []
+
+
+@pytest.mark.parametrize("uid", ["../../etc/zqx", "1.2.zqx", "1.02.3"])
+def test_a_retained_uid_that_is_none_names_no_file(tmp_path: Path, pseudonymizer: Pseudonymizer, uid: str) -> None:
+    profile = load(tmp_path, f"{HEAD}  options: [retain_uids]\n")
+    (tmp_path / "in").write_bytes(Maker(random.Random(1)).ct(**put(text(0x00080018, "UI", uid))))
+    result = DeidEngine(profile.dicom, pseudonymizer).deidentify(tmp_path / "in", tmp_path / "out")  # type: ignore[attr-defined]
+    assert result.outcome == "set_aside"
+    assert not list(tmp_path.rglob("*.dcm"))

@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from pydicom.datadict import keyword_dict
 
+from safelight.dicom.address import Address
 from safelight.dicom.boundary import check_end, check_inflated
 from safelight.dicom.charset import decode
 from safelight.dicom.clean import CleanText, TextCleaner
@@ -28,29 +29,30 @@ from safelight.dicom.instance import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, Dat
 from safelight.dicom.pixels import PixelCopier, copy_bytes, native_header, read_layout, write_all
 from safelight.dicom.program import WATCHED_TAGS, Compiler, Program
 from safelight.dicom.recode import recoded
+from safelight.dicom.redaction import PixelRedactor, write_redacted
 from safelight.dicom.rewrite import Rewriter
 from safelight.dicom.rules import DicomRules
 from safelight.dicom.skip import UNDEFINED
-from safelight.dicom.stamps import BURNED_IN, FULL_DATES, SLOTS, burned_in_stamp, identity_stamp, longitudinal_stamp
+from safelight.dicom.stamps import (
+    BURNED_IN,
+    CLEAN_PIXELS,
+    FULL_DATES,
+    SLOTS,
+    burned_in_stamp,
+    identity_stamp,
+    longitudinal_stamp,
+)
 from safelight.dicom.standard import attribute_types
 from safelight.dicom.steps import State
 from safelight.dicom.storage import WITHHELD, is_video
 from safelight.errors import ConfigurationError, SafelightError, StudyRejected
 from safelight.model import InstanceOutcome, InstanceResult, KnownIdentifiers, Reason
-from safelight.pseudonym import Pseudonymizer
+from safelight.pseudonym import Pseudonymizer, is_valid_uid
 
 WINDOW: Final = 1 << 15
 MAX_WINDOW: Final = 1 << 20
 _PATIENT: Final = 0x00100020
 _MODALITY: Final = 0x00080060
-
-
-class PixelRedactor(Protocol):
-    """Takes text out of pixels. None exists yet: profiles that ask for ``redact`` withhold such instances."""
-
-    def redact(self, frame: bytes, *, rows: int, columns: int, samples: int, allocated: int) -> bytes:
-        """Return the frame with its text painted over."""
-        ...
 
 
 class Header:
@@ -78,6 +80,7 @@ class DeidEngine:
         clean_text: the report de-identifier, for ``clean-text`` on long texts; without it they are removed.
         lookup: what is known of a patient, by PatientID, where the caller of ``deidentify`` does not say.
         fsync: whether an output is on the disk before it has its name.
+        redactor: takes text out of pixels where the profile says ``redact``; without it such instances are withheld.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class DeidEngine:
         clean_text: CleanText | None = None,
         lookup: Callable[[str], KnownIdentifiers | None] | None = None,
         fsync: bool = False,
+        redactor: PixelRedactor | None = None,
     ) -> None:
         if shift_scope not in ("patient", "study"):
             raise ConfigurationError("The date-shift scope is neither 'patient' nor 'study'.")
@@ -100,11 +104,13 @@ class DeidEngine:
         self._programs: dict[str, Program] = {}
         self._shifts: dict[bytes, int] = {}
         #: for studies and series, whose UIDs come again with each instance
-        self._uid = lru_cache(maxsize=1024)(pseudonymizer.uid)
+        self._uid = lru_cache(maxsize=1024)(self._new_uid)
         self._folders: set[str] = set()
         self._window = WINDOW
         self._fsync = fsync
         self._copier = PixelCopier()
+        self._redactor = redactor
+        self._redacts = False
         self._looked_at = sorted(keyword_dict[keyword] for keyword in rules.burned_in.keywords())
         self._verdicts: dict[tuple[bytes | None, ...], str] = {}
         self._lookup = lookup
@@ -260,7 +266,9 @@ class DeidEngine:
         modality = noted.get(_MODALITY, b"").decode("latin-1").strip(" \0")
         if self._rules.modalities and modality not in self._rules.modalities:
             raise StudyRejected(Reason.MODALITY_NOT_ALLOWED)
-        if self._rules.pixels.treatment(modality) != "accept":
+        self._redacts = False
+        treatment = self._rules.pixels.treatment(modality)
+        if treatment != "accept":
             key = tuple(noted.get(tag) for tag in self._looked_at)
             verdict = self._verdicts.get(key)
             if verdict is None:
@@ -268,7 +276,8 @@ class DeidEngine:
                 if len(self._verdicts) > 1024:
                     self._verdicts.clear()
                 verdict = self._verdicts[key] = self._rules.burned_in.first(values)
-            if verdict:
+            self._redacts = bool(verdict) and treatment == "redact" and self._redactor is not None
+            if verdict and not self._redacts:
                 raise StudyRejected(Reason.BURNED_IN)
 
     # -- writing
@@ -278,14 +287,18 @@ class DeidEngine:
         rules = self._rules
         out = rewriter.out
         slots = rewriter.slots
-        out[slots[SLOTS[0]]] = identity_stamp(rules.profile, rules.fingerprint, rewriter.options)
-        out[slots[SLOTS[1]]] = burned_in_stamp(
-            attribute_types(sop_class).get(BURNED_IN, "3"), rewriter.noted.get(BURNED_IN, b"")
-        )
+        redactor = self._redactor if self._redacts and rewriter.pixels else None
+        options = rewriter.options | (CLEAN_PIXELS if redactor else 0)
+        out[slots[SLOTS[0]]] = identity_stamp(rules.profile, rules.fingerprint, options)
+        kind = attribute_types(sop_class).get(BURNED_IN, "3")
+        out[slots[SLOTS[1]]] = burned_in_stamp(kind, rewriter.noted.get(BURNED_IN, b""), cleaned=redactor is not None)
         out[slots[SLOTS[2]]] = longitudinal_stamp(rewriter.dated, bool(rewriter.options & FULL_DATES))
-        study, series, sop = self._uid(result.study), self._uid(result.series), self._pseudonymizer.uid(result.sop)
+        study, series = self._uid(STUDY, result.study), self._uid(SERIES, result.series)
+        sop = self._new_uid(SOP_INSTANCE, result.sop)
         pixels = rewriter.pixels
         encapsulated = syntax in SYNTAXES
+        if redactor and encapsulated:
+            raise StudyRejected(Reason.BURNED_IN)
         if pixels is not None and (pixels[2] == UNDEFINED) != encapsulated:
             raise StudyRejected(Reason.TRANSFER_SYNTAX_MISMATCH)
         layout = read_layout(rewriter.noted, pixels[0]) if pixels is not None else None
@@ -311,7 +324,9 @@ class DeidEngine:
                 if encapsulated:
                     write_encapsulated(source, size, target, pixels[3], syntax, layout, rewriter.noted)
                 else:
-                    if layout.masks:
+                    if redactor:
+                        write_redacted(source, target, pixels[3], layout, redactor)
+                    elif layout.masks:
                         self._copier.copy(source, target, pixels[3], layout)
                     else:
                         copy_bytes(source, target, pixels[3], layout.length)
@@ -345,6 +360,16 @@ class DeidEngine:
     def forget_folders(self) -> None:
         """Look again whether output folders are there: a caller has removed one."""
         self._folders.clear()
+
+    def _new_uid(self, tag: int, value: str) -> str:
+        """Return a UID of the instance as its output has it: mapped, but where the profile keeps it."""
+        rule = self._rules.elements.get(Address(tag))
+        if rule is None or rule.operation.op != "keep":
+            return self._pseudonymizer.uid(value)
+        if not is_valid_uid(value):
+            # It names a folder or a file.
+            raise StudyRejected(Reason.MALFORMED)
+        return value
 
     def _open_folder(self, folder: str, study: str) -> str:
         name = f"{folder}/{study}"

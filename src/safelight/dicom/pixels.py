@@ -170,8 +170,7 @@ class PixelCopier:
         Raises:
             StudyRejected: the source ends too early.
         """
-        shift = layout.high + 1 - layout.stored
-        sample = ((1 << layout.stored) - 1) << shift
+        shift, sample = _sample_bits(layout)
         unused = ~sample & ((1 << layout.allocated) - 1)
         unused_words = sum(unused << place for place in range(0, 64, layout.allocated))
         remaining = layout.length
@@ -192,6 +191,19 @@ class PixelCopier:
             offset += count
             remaining -= count
         return changed
+
+
+def clear_unused(frame: bytes, layout: Layout) -> bytes:
+    """Return samples with the bits cleared that belong to no pixel."""
+    buffer = bytearray(frame + bytes(-len(frame) % 8))
+    _clear(np.frombuffer(buffer, dtype="<u8"), layout, *_sample_bits(layout))
+    return bytes(buffer[: len(frame)])
+
+
+def _sample_bits(layout: Layout) -> tuple[int, int]:
+    """Return the position of a sample's lowest bit, and the mask of its bits."""
+    shift = layout.high + 1 - layout.stored
+    return shift, ((1 << layout.stored) - 1) << shift
 
 
 def _clear(words: npt.NDArray[np.uint64], layout: Layout, shift: int, mask: int) -> bool:

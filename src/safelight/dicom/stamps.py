@@ -16,6 +16,7 @@ LONGITUDINAL: Final = 0x00280303
 #: Places that the rewriter leaves for stamps, ascending: before each of these tags.
 SLOTS: Final = (IDENTITY_REMOVED, BURNED_IN, LONGITUDINAL)
 FULL_DATES: Final = OPTION_BITS["retain_longitudinal_full_dates"]
+CLEAN_PIXELS: Final = OPTION_BITS["clean_pixel_data"]
 #: Input elements that the stamps replace.
 REPLACED: Final = STAMPED
 
@@ -55,13 +56,16 @@ def longitudinal_stamp(dated: bool, kept: bool) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def burned_in_stamp(kind: str, value: bytes) -> bytes:
-    """Return BurnedInAnnotation where the storage class must have it: the NO that the input had, past our own rules.
+def burned_in_stamp(kind: str, value: bytes, *, cleaned: bool = False) -> bytes:
+    """Return BurnedInAnnotation: NO after cleaning, or the NO that the input had where the class must have one.
 
     Anywhere else it is left out: nothing was cleaned, so nothing is claimed.
 
     Args:
         kind: the attribute's type in the storage class.
         value: what the input says.
+        cleaned: text was taken out of the pixels.
     """
+    if cleaned:
+        return element(BURNED_IN, b"CS", b"NO")
     return element(BURNED_IN, b"CS", b"NO") if kind.startswith("1") and value.strip(b" \0") == b"NO" else b""

@@ -21,6 +21,8 @@ from safelight.dicom.quiet import quiet_pydicom
 from safelight.errors import StudyRejected
 
 _ROOTS: Final = ("2.25.", "1.2.840.10008.", "2.16.840.1.113883.")
+#: CID 7050: an output that says that its UIDs were retained is not asked whose they are.
+_RETAIN_UIDS: Final = "113110"
 _META: Final = frozenset({0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013})
 _PIXELS: Final = {0x7FE00008: 4, 0x7FE00009: 8, 0x7FE00010: 0}
 _SUBSAMPLED: Final = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
@@ -82,11 +84,13 @@ def _findings(path: Path, stream: BinaryIO, matcher: Matcher | None) -> Iterator
         yield from (Finding("identifier", label) for label in matcher.find_bytes(header))
         if matcher.find("\n".join((path.name, path.parent.name))):
             yield Finding("identifier", "path")
-    yield from _elements(dataset, "", matcher)
+    methods = dataset.get("DeidentificationMethodCodeSequence") or []
+    retained = any(item.get("CodeValue") == _RETAIN_UIDS for item in methods)
+    yield from _elements(dataset, "", matcher, ("",) if retained else _ROOTS)
     yield from _pixels(stream, dataset, end, path.stat().st_size)
 
 
-def _elements(dataset: Dataset, where: str, matcher: Matcher | None) -> Iterator[Finding]:
+def _elements(dataset: Dataset, where: str, matcher: Matcher | None, roots: tuple[str, ...]) -> Iterator[Finding]:
     creators = {(element.tag.group, element.tag.element) for element in dataset if element.tag.is_private_creator}
     for element in dataset:
         tag = element.tag
@@ -97,10 +101,10 @@ def _elements(dataset: Dataset, where: str, matcher: Matcher | None) -> Iterator
             yield Finding("element", name)
         if element.VR == "SQ":
             for index, item in enumerate(element.value):
-                yield from _elements(item, f"{name}[{index}].", matcher)
+                yield from _elements(item, f"{name}[{index}].", matcher, roots)
             continue
         values = list(element.value) if isinstance(element.value, MultiValue) else [element.value]
-        if element.VR == "UI" and any(value and not str(value).startswith(_ROOTS) for value in values):
+        if element.VR == "UI" and any(value and not str(value).startswith(roots) for value in values):
             yield Finding("uid", name)
         if matcher is not None and element.VR not in _BINARY and matcher.find("\n".join(map(str, values))):
             yield Finding("identifier", name)
