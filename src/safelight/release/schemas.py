@@ -112,7 +112,7 @@ manufacturer | text | Manufacturer of the equipment (0008,0070).
 manufacturer_model_name | text | Model of the equipment (0008,1090).
 instances | integer! | Instances of the series that were delivered.
 wadors_uri | text | Address of the series by WADO-RS, where there is a DICOMweb destination.
-local_path | text | Folder of the series below the DICOM folder destination, where there is one.
+local_path | text | Folder of the series at a destination that is a folder or a blob container, where there is one.
 """,
     ),
     _table(
