@@ -3,7 +3,8 @@
 Per cent of labelled identifiers removed (direct: those that name somebody by themselves; low: lower end of its 95 %
 interval; all), of clinical terms and of other words kept, and of reports that leak anything; reports held for a person;
 reports a second and core; peak memory in MB. Every system sees the same labelled reports, in a process of its own. They
-are generated (``tests/text/corpus.py``); REPORTS_LABELLED and REPORTS_SITE name a hospital's own set and site.json instead.
+are generated (``tests/text/second_corpus``, by another hand than the rules; REPORTS_SEED draws others); REPORTS_LABELLED and
+REPORTS_SITE name a hospital's own set and site.json instead.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ def _documents() -> tuple[list[dict[str, Any]], dict[str, Any]]:
     if labelled and site:
         lines = Path(labelled).read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines if line.strip()], json.loads(Path(site).read_text(encoding="utf-8"))
-    from tests.text.corpus import corpus
+    from tests.text.second_corpus import second_corpus
 
-    return corpus(COUNT, seed=SEED)
+    return second_corpus(COUNT, seed=int(os.environ.get("REPORTS_SEED", SEED)))
 
 
 def _safelight(site: dict[str, Any], ner: tuple[str, ...]) -> Clean:
@@ -89,6 +90,7 @@ def _presidio(site: dict[str, Any], *, told: bool) -> Clean:
 
 SYSTEMS: dict[str, Callable[[dict[str, Any]], Clean]] = {
     "Safelight": lambda site: _safelight(site, ("spacy",)),
+    "Safelight, second model": lambda site: _safelight(site, ("spacy", "onnx")),
     "Safelight, rules only": lambda site: _safelight(site, ()),
     "plain Presidio": lambda site: _presidio(site, told=False),
     "Presidio told the names": lambda site: _presidio(site, told=True),
