@@ -176,6 +176,17 @@ def test_who_comes_back_and_opts_out_again_is_taken_back_again(site: Site) -> No
     assert site.take_back().requests == 1
 
 
+def test_a_table_that_can_not_be_read_is_left_for_its_keeper(site: Site) -> None:
+    site.deliver([1, 2])
+    site.opt_out([1])
+    odd = site.folder / "haven" / PROJECT / "odd.parquet"
+    odd.write_bytes(b"not parquet")
+    assert site.take_back().left == {"c-store": [study(1)], "folder": [f"{PROJECT}/odd.parquet"]}
+    (event,) = [event for event in site.hospital.database.audit_events() if event.event == "remove"]
+    assert event.details["left_at_folder"] == 1
+    assert odd.read_bytes() == b"not parquet"
+
+
 class Failing(FolderDestination):
     """Not there the first time."""
 

@@ -116,7 +116,9 @@ def take_back(withdrawal: Withdrawal) -> TakenBack:
     _from_work(withdrawal, due, people, studies)
     result.raw_studies = withdrawal.forget_raw({_raw_study(item.request) for item in due} - {""})
     _write_record(withdrawal, result)
-    where = {id_: {name for name, uids in left.items() if uids & members} for id_, members in studies.items()}
+    # Nobody can say whose rows are in a file that can't be read.
+    unread = set(result.left) - set(left)
+    where = {id_: unread | {name for name, uids in left.items() if uids & members} for id_, members in studies.items()}
     withdrawal.database.removals().record(withdrawal.project, due, where, actor=withdrawal.actor)
     return result
 
