@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,6 +68,16 @@ def test_json_accounts_for_every_file_without_naming_one(desk: Desk) -> None:
     assert all(row["kept"] > 20 and row["removed"] for row in told["files"] if row["outcome"] == "written")
     assert len(told["fingerprint"]) == 64
     assert MARK not in result.output
+
+
+def test_pipes_and_links_to_nothing_are_accounted_for_and_hold_up_nothing(desk: Desk) -> None:
+    os.mkfifo(desk.folder / "raw" / "pipe")
+    (desk.folder / "raw" / "dangling").symlink_to(desk.folder / "nothing")
+    told = json.loads(desk.deid("--json", "--workers", "1").stdout)
+    assert told["counts"] == {"internal_error": 1, "not_dicom": 1, "written": 5}
+    os.mkfifo(desk.folder / "out" / "pipe")
+    result = CliRunner().invoke(main, ["dicom", "verify", str(desk.folder / "out"), "--json"])
+    assert [one["code"] for one in json.loads(result.stdout)["findings"]] == ["unreadable"]
 
 
 def test_workers_change_nothing_but_the_time(desk: Desk) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
 from pydicom.datadict import keyword_dict
@@ -146,7 +147,7 @@ class DeidEngine:
         self._admit = admit
         self.last_patient = ""
         try:
-            descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             return result.aside(Reason.INTERNAL_ERROR)
         try:
@@ -173,7 +174,11 @@ class DeidEngine:
     # -- reading
 
     def _instance(self, source: int, folder: str, result: Found) -> InstanceResult:
-        size = result.size = os.fstat(source).st_size
+        status = os.fstat(source)
+        if not S_ISREG(status.st_mode):
+            # A pipe may never give a byte, and a device never end.
+            raise StudyRejected(Reason.NOT_DICOM)
+        size = result.size = status.st_size
         data = os.pread(source, self._window, 0)
         container = read_container(data)
         if container is None or container.transfer_syntax in _RECODED:

@@ -67,7 +67,8 @@ def list_files(source: Path) -> list[Path]:
     for parent, folders, names in os.walk(source, onerror=refuse):
         folders.sort()
         found += [Path(parent, name) for name in names]
-    return sorted(path for path in found if path.is_file())
+    # Pipes and links to nothing are listed, too: whatever was there is accounted for.
+    return sorted(found)
 
 
 def deidentify_files(files: list[Path], job: FolderJob, *, workers: int = 1) -> Iterator[tuple[int, InstanceResult]]:

@@ -60,6 +60,8 @@ def verify_file(path: Path, matcher: Matcher | None = None) -> list[Finding]:
     Returns:
         What is wrong, nothing when all is in order.
     """
+    if not path.is_file():
+        return [Finding("unreadable")]
     try:
         with path.open("rb") as stream, quiet_pydicom():
             return list(_findings(path, stream, matcher))
