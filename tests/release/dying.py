@@ -89,7 +89,7 @@ def stand(folder: Path) -> dict[str, Any]:
         "manifests": {path.name: _timeless(read_manifest(path.read_bytes())) for path in folder.glob("manifests/*.json")},
         "tables": {name: sorted(map(_line, lake.read(PROJECT, name).to_pylist())) for name in TABLES},
         "journal": (folder / "work" / ".export-journal").exists(),
-        "pending": sorted(str(path) for path in folder.glob("pending*")),
+        "pending": sorted(path.name for path in folder.glob("*pending*")),
     }
     database.close()
     return found

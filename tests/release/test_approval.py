@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from safelight.release.lake import Lake
 from safelight.release.manifest import read_manifest
 from safelight.release.pending import Pending
 from safelight.release.policy import ReleaseLimits, ReleasePolicy
+from safelight.release.preparation import prepare
 from tests.release.hospital import CANARY, NOW, PROJECT, PSEUDONYMIZER, Hospital
 from tests.release.test_inspection import notes
 
@@ -159,3 +162,20 @@ def test_what_happened_is_in_the_audit_trail(trial: Trial, tmp_path: Path) -> No
     assert CANARY not in str(rows)
     assert PSEUDONYMIZER.uid("1.2.3.1") not in str(rows)
     assert Reason.RESIDUAL_IDENTIFIER.value not in str(rows)
+
+
+def test_two_who_prepare_at_once_prepare_one_release(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
+    hospital.verify([1, 2], instances=1)
+    settings = {"policy": ReleasePolicy()}
+    together = threading.Barrier(2)
+
+    def work(_: int) -> str:
+        together.wait(30)
+        made = prepare(hospital.export(lake, [FolderDestination(tmp_path / "dicom")], **settings)).pending
+        assert made is not None
+        return made.release_id
+
+    with ThreadPoolExecutor(2) as pool:
+        assert len(set(pool.map(work, range(2)))) == 1
+    events = hospital.database.verify_audit()
+    assert events == 1

@@ -7,9 +7,9 @@ written beside it. When everything is sent the folder is removed.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -200,32 +200,30 @@ class Draft:
 
 @contextmanager
 def drafting(pending: Path) -> Iterator[Draft]:
-    """Yield an empty draft beside the pending release; it is gone afterwards unless it was put in place."""
-    folder = pending.with_name(f".{pending.name}-{os.getpid()}.part")
+    """Yield an empty draft beside the pending release; it is gone afterwards unless it was put in place.
+
+    One at a time: whoever comes second waits, and finds what the first one made. A kill lets go.
+    """
+    folder = pending.with_name(f".{pending.name}.part")
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        draft = Draft(folder)
-        try:
-            yield draft
-        finally:
-            draft.close()
+        pending.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             shutil.rmtree(folder, ignore_errors=True)
+            draft = Draft(folder)
+            try:
+                yield draft
+            finally:
+                draft.close()
+                shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise folder_fault(error, _WHERE) from None
 
 
 def put_in_place(draft: Draft, pending: Path) -> Pending:
-    """Make the draft the pending release, in place of a refused one. Another worker's that came first stays."""
-    if (found := Pending.find(pending)) and not (found.decision and not found.decision.approved):
-        return found
+    """Make the draft the pending release, in place of one that was refused."""
     remove_folder(pending)
-    try:
-        draft.folder.rename(pending)
-    except OSError:
-        # Somebody else put theirs there just now.
-        if found := Pending.find(pending):
-            return found
-        raise
+    draft.folder.rename(pending)
     return Pending(pending)
 
 

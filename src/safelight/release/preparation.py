@@ -52,26 +52,33 @@ def prepare(export: Export) -> Preparation:
         IntegrityError: staged files or rows contradict each other.
         StorageFull, StorageUnwritable: the work folder can't be written.
     """
-    pending = Pending.find(export.pending)
-    refused = pending is not None and pending.decision is not None and not pending.decision.approved
-    if pending and not refused:
+    if (pending := _standing(export)) is not None:
         return Preparation(pending)
     with drafting(export.pending) as draft:
+        if (pending := _standing(export)) is not None:  # another worker's, made just now
+            return Preparation(pending)
+        refused = Pending.find(export.pending)
         run = _Preparing(export, draft)
         run.tables()
         run.requests()
         counts = StageCounts(sum(run.moved.values()), dict(run.moved), dict(run.reasons))
         release_id = run.conclude()
         if release_id is None:
-            if pending:
-                pending.remove()
+            if refused:
+                refused.remove()
             return Preparation(None, counts)
-        if pending and release_id == pending.release_id:
-            return Preparation(pending, counts)
+        if refused and release_id == refused.release_id:
+            return Preparation(refused, counts)
         made = put_in_place(draft, export.pending)
     told = {name: count for name, count in made.counts.items() if count}
     export.database.audit("release-prepared", "safelight", project=export.project, release=made.release_id, **told)
     return Preparation(made, counts)
+
+
+def _standing(export: Export) -> Pending | None:
+    """Return the prepared release unless it was refused."""
+    pending = Pending.find(export.pending)
+    return None if pending and pending.decision and not pending.decision.approved else pending
 
 
 @dataclass
