@@ -61,7 +61,7 @@ def test_a_study_gives_a_row_a_series_and_a_row_an_instance(tmp_path: Path) -> N
         P.secure_hash("4", "person"),
         P.secure_hash("1001", "procedure"),
     )
-    assert (first["modality"], first["anatomic_site"], first["image_occurrence_date"]) == ("CT", "CHEST", date(2020, 2, 3))
+    assert (first["modality"], first["anatomic_site"], first["image_occurrence_date"]) == ("CT", "CHEST", date(2020, 6, 14))
     assert (first["wadors_uri"], first["local_path"]) == ("https://x/studies", None)
     assert CANARY not in str(rows)
 

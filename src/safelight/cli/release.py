@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from safelight.cli._synapse import synapse
 from safelight.cli.main import SET_ASIDE
 from safelight.errors import IntegrityError
 from safelight.release.lake import Lake
@@ -22,6 +23,9 @@ _SHOWN = 20
 @click.group()
 def command() -> None:
     """Check releases."""
+
+
+command.add_command(synapse)
 
 
 @command.command()
