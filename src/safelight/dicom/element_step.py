@@ -210,15 +210,21 @@ class ElementStep:
 
     # -- sequences
 
-    def _sequence(self, step: Step, data: bytes, value: int, stop: int, vr: bytes, implicit: bool, depth: int) -> bytes:
+    def _sequence(
+        self, step: Step, data: bytes, value: int, stop: int, vr: bytes, implicit: bool, depth: int, out: list[bytes]
+    ) -> None:
+        """Append a sequence piece by piece: that of a long multi-frame is too large to be copied level by level."""
         if vr not in _SEQUENCE_VRS:
-            return self._gone(step)
+            out.append(self._gone(step))
+            return
         if depth > MAX_DEPTH:
             raise StudyRejected(Reason.NESTING_LIMIT)
         if vr == b"UN":
             implicit = True
         items = step.detail.items or self._program.items
-        content: list[bytes] = []
+        place = len(out)
+        out.append(b"")
+        length = 0
         pos = value
         while pos < stop:
             if pos + 8 > stop:
@@ -233,10 +239,11 @@ class ElementStep:
             if size != UNDEFINED and pos + size > stop:
                 raise StudyRejected(Reason.MALFORMED)
             item, pos = self._item(items, data, pos, stop if size == UNDEFINED else pos + size, size, implicit, depth)
-            content.append(_ITEM_HEAD + struct.pack("<I", len(item)) + item)
-        body = b"".join(content)
+            out.append(_ITEM_HEAD + struct.pack("<I", len(item)) + item)
+            length += 8 + len(item)
+        tag = step.detail.tag
+        out[place] = struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, b"SQ", 0, length)
         self.kept += 1
-        return element(step.detail.tag, b"SQ", body)
 
     def _item(
         self, table: Table, data: bytes, pos: int, end: int, size: int, implicit: bool, depth: int
@@ -324,7 +331,7 @@ class ElementStep:
                 if action == SLOW:
                     self._creator(tag, length, data[value:stop], blocks, out)
             elif step.kind == SEQUENCE:
-                out.append(self._sequence(step, data, value, stop, vr, implicit, depth + 1))
+                self._sequence(step, data, value, stop, vr, implicit, depth + 1, out)
             elif length == UNDEFINED or step.kind == PIXELS:
                 self.removed += 1
             elif step.kind == CODED:

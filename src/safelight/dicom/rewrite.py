@@ -223,7 +223,7 @@ class Rewriter(ElementStep):
                     if have - pos > MAX_HELD:
                         raise StudyRejected(Reason.MALFORMED)
                     base, value = base + pos, value - pos
-                    data, have, end = self._window_at(base, max((have - pos) * 4, self._window * 4))
+                    data, have, end = self._window_at(base, max((have - pos) * 2, self._window * 4))
                     edge = have - 12
                     pos = 0
                     stop = skip_undefined(data, value, implicit or vr == b"UN", MAX_DEPTH)
@@ -241,7 +241,7 @@ class Rewriter(ElementStep):
                 if head.action == SLOW:
                     self._creator(tag, length, data[value:stop], blocks, out)
             elif step.kind == SEQUENCE:
-                out.append(self._sequence(step, data, value, stop, vr, implicit, 1))
+                self._sequence(step, data, value, stop, vr, implicit, 1, out)
             elif step.kind == CONSTANT:
                 if head.noted:
                     noted[tag] = data[value:stop]
