@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from tasks.wiring import ProjectRun
 
 POLL_SECONDS: Final = 1.0
+#: Until it is tried again when the disk is full or the link database is away.
+TROUBLE_SECONDS: Final = 30.0
 
 
 @task(task_run_name="listen-{project}", **RETRYING)
@@ -60,6 +62,7 @@ def receive_pushed(project: str, minutes: float) -> dict[str, int]:
             except TransientError as error:
                 # What has arrived stays in the inbox.
                 get_run_logger().warning("%s", error)
+                time.sleep(TROUBLE_SECONDS)
                 continue
             total.update(counts)
             if counts:
@@ -125,11 +128,16 @@ def enter_complete(run: ProjectRun, inbox: Inbox, quiet_seconds: float) -> Count
 
 
 def _wanted(run: ProjectRun, study: PushedStudy, *, late: bool) -> StudyRequest:
-    """Return the request for a study, or for those series of it that had more to come after it went on."""
-    whole = study.request(run.project.slug)
-    known = run.database.known(whole)
-    waiting = known is None or known.state in {RequestState.REQUESTED, RequestState.LOCATED}
-    return whole if waiting or not late else study.request_for_series(run.project.slug)
+    """Return the request for a study, or for those series of it that had more to come after it went on.
+
+    Raises:
+        StudyRejected: duplicate_row, when these series were asked for once already, and went on, too.
+    """
+    for request in (study.request(run.project.slug), study.request_for_series(run.project.slug)):
+        known = run.database.known(request)
+        if not late or known is None or known.state in {RequestState.REQUESTED, RequestState.LOCATED}:
+            return request
+    raise StudyRejected(Reason.DUPLICATE_ROW)
 
 
 def _forget_opted_out(run: ProjectRun, request: StudyRequest) -> None:

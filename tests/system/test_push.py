@@ -74,8 +74,8 @@ def listen_and_send(port: int, files: list[Path], *, minutes: float = 0.2) -> di
     return counts
 
 
-def a_study_of(template: Path, folder: Path, mrn: str, number: int) -> list[Path]:
-    """A new study of a patient, made from a file of the hospital."""
+def a_study_of(template: Path, folder: Path, mrn: str, number: int, *, instances: tuple[int, ...] = (1, 2)) -> list[Path]:
+    """A new study of a patient, or some instances of it, made from a file of the hospital."""
     folder.mkdir()
     data: Dataset = dcmread(template)
     data.PatientID = mrn
@@ -83,7 +83,7 @@ def a_study_of(template: Path, folder: Path, mrn: str, number: int) -> list[Path
     data.SeriesInstanceUID = f"{data.StudyInstanceUID}.1"
     data.AccessionNumber = f"PUSHED{number}"
     paths = []
-    for instance in (1, 2):
+    for instance in instances:
         data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = f"{data.SeriesInstanceUID}.{instance}"
         content = BytesIO()
         data.save_as(content, enforce_file_format=True)
@@ -156,6 +156,12 @@ def test_a_pushed_study_goes_through_the_pipeline(
     delivered = [dcmread(path) for path in (site.folder / "dicom").rglob("*.dcm")]
     assert {str(one.PatientID) for one in delivered} == {allowed.pseudo_patient_id}
     assert len(delivered) == 2
+
+    # What comes late is asked for by series, once.
+    late = a_study_of(template, tmp_path / "late", allowed.mrn, 1, instances=(3,))
+    assert listen_and_send(port, late, minutes=0.1)["requests"] == 1
+    newest = max(requests(site), key=lambda one: one.id)
+    assert (newest.pseudo_study_uid, len(newest.series_uids)) == (done.pseudo_study_uid, 1)
 
     texts = caplog.text
     assert not [text for text in (allowed.mrn, "STRANGERMRN", "PUSHED1", "7433.77") if text in texts]
