@@ -89,4 +89,4 @@ def stage_notes(results: Iterable[NoteResult], path: Path, *, generated: datetim
 
 def configuration_of(schema: pa.Schema) -> str:
     """Return the fingerprint of what de-identified the notes of a staged file; empty where it does not say."""
-    return (schema.metadata or {}).get(_CONFIGURATION, b"").decode()
+    return str((schema.metadata or {}).get(_CONFIGURATION, b""), "utf-8")
