@@ -318,13 +318,13 @@ class DeidEngine:
             if inflated:
                 check_inflated(source, pixels[3], end)
             out.append(native_header(pixels[0], pixels[1], layout))
-        header = meta_group(sop_class, sop, syntax if encapsulated and pixels else EXPLICIT_LITTLE) + b"".join(out)
+        meta = meta_group(sop_class, sop, syntax if encapsulated and pixels else EXPLICIT_LITTLE)
         name = self._open_folder(folder, study)
         path = f"{name}/{sop}.dcm"
         part = f"{path}.{os.getpid()}.part"
         target = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
-            write_all(target, header)
+            write_all(target, b"".join((meta, *out)))
             if pixels is not None and layout is not None:
                 if encapsulated:
                     write_encapsulated(source, size, target, pixels[3], syntax, layout, rewriter.noted)
