@@ -150,11 +150,14 @@ def test_only_the_given_authority_and_the_right_name_are_trusted(vsftpd: Vsftpd,
 
 
 def test_a_server_without_tls_gets_no_password(tmp_path: Path, authority: Authority) -> None:
-    server = Vsftpd(tmp_path, authority, ssl_enable="NO", anon_max_rate="0")
+    log = {"xferlog_enable": "YES", "log_ftp_protocol": "YES", "vsftpd_log_file": str(tmp_path / "protocol.log")}
+    server = Vsftpd(tmp_path, authority, ssl_enable="NO", **log)
     try:
-        with pytest.raises(DestinationRefused):
+        with pytest.raises(DestinationRefused, match="does not offer TLS"):
             store_at(server).check(PROJECT)
-        assert server.password not in server.log()
+        said = (tmp_path / "protocol.log").read_text()
+        assert 'FTP command: Client "127.0.0.1", "AUTH TLS"' in said
+        assert 'FTP command: Client "127.0.0.1", "PASS' not in said
     finally:
         server.stop()
 

@@ -240,13 +240,25 @@ def _connect(settings: FtpsStore) -> _Connection:
     ftp = _Connection(settings, context)
     try:
         ftp.connect(settings.host, settings.port)
-        ftp.login(settings.username, settings.password, secure=not settings.implicit)
+        if not settings.implicit:
+            _start_tls(ftp, settings.name)
+        ftp.login(settings.username, settings.password)
         ftp.prot_p()
         ftp.voidcmd("TYPE I")  # SIZE counts bytes only then
-    except (ftplib.Error, OSError, EOFError):
+    except (SafelightError, ftplib.Error, OSError, EOFError):
         ftp.close()
         raise
     return ftp
+
+
+def _start_tls(ftp: _Connection, name: str) -> None:
+    try:
+        ftp.auth()
+    except ftplib.error_perm:
+        raise DestinationRefused(
+            f"The FTPS server '{name}' does not offer TLS, so nothing was sent, no password either.",
+            remedy="Check port and 'implicit' in its block, and that it is an FTPS server.",
+        ) from None
 
 
 def _unless_missing(call: Callable[[], T]) -> T | None:
