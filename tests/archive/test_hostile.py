@@ -237,6 +237,36 @@ def test_slow_but_not_silent_is_no_stall(hostile: HostileArchive, receiver: Stor
     assert hostile.operations["move"] == 1
 
 
+def test_ten_times_slower_under_load(receiver_peer: Peer, stage: Stage, start_receiver: Any) -> None:
+    """Beyond two at once each instance takes ten times as long: slow, and nothing else."""
+    studies = [Study(200 + number, series=(2,), patient=number) for number in range(8)]
+    archive = HostileArchive(studies, receiver_peer).start()
+    at_once, most = itertools.count(), []
+    busy: set[int] = set()
+
+    def send(association: Any, instances: list[Dataset]) -> None:
+        busy.add(mine := next(at_once))
+        most.append(len(busy))
+        try:
+            for one in instances:
+                time.sleep(0.2 if len(busy) > 2 else 0.02)
+                ways.send_all(association, [one])
+        finally:
+            busy.discard(mine)
+
+    archive.send = send
+    try:
+        stage.enter(*map(a_request, studies))
+        asked = an_archive(archive, attempts=1, move_timeout_seconds=5)
+        counts = stage.run(start_receiver(archive), asked, parallel=4)
+    finally:
+        archive.stop()
+    assert dict(counts.moved) == {"retrieved": 8}
+    assert archive.operations["move"] == 8, "slow is not failed"
+    assert max(most) > 2
+    check(stage.cache, *studies)
+
+
 def test_refused_associations(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
     hostile.refusals = 2
     stage.enter(a_request(STUDY))

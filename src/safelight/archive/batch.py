@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -23,6 +22,7 @@ from safelight.archive.intake import Intake
 from safelight.archive.locate import resolve
 from safelight.archive.query import Archive, Conversation
 from safelight.archive.receiver import StorageReceiver
+from safelight.archive.renewal import renewing
 from safelight.archive.retrieve import Fetched, Incomplete, Retrieval, fetch_cached, wanted_of
 from safelight.errors import (
     ArchiveBusy,
@@ -168,7 +168,7 @@ class _Batch:
         requests = {request.id: request for request in self._database.requests(request_ids)}
         ended: dict[int, _Ended] = {}
         unheard: dict[int, _Unheard] = {}
-        with self._renewing(set(requests), ended, lease):
+        with renewing(requests, ended, database=self._database, worker=self._worker, lease=lease):
             try:
                 self._drive(list(requests.values()), threads, ended, unheard)
             except BaseException:
@@ -213,28 +213,6 @@ class _Batch:
                         ended[request.id] = future.result()
                     except (SafelightError, _Unheard):
                         continue
-
-    @contextmanager
-    def _renewing(self, ids: set[int], ended: dict[int, _Ended], lease: timedelta) -> Iterator[None]:
-        """Renew the leases while the block runs: a large study takes longer than a lease should."""
-        stop = threading.Event()
-
-        def renew() -> None:
-            while not stop.wait(lease.total_seconds() / 3):
-                held = sorted(ids - ended.keys())
-                try:
-                    self._database.renew(held, worker=self._worker, lease=lease)
-                except SafelightError:
-                    # The next move of a request finds out and refuses; nothing is lost by trying again.
-                    continue
-
-        thread = threading.Thread(target=renew, name="lease-renewal", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
 
     # -- one request
 
