@@ -56,6 +56,7 @@ def test_a_study_is_one_zip_file_under_the_project(
     target = StudyArchiveDestination(store_at(server, folder, implicit=implicitly), tmp_path / "outbox")
     files = output_files(tmp_path / "work", count=2)
     target.check(PROJECT)
+    (tmp_path / "outbox" / "of-a-killed-export").mkdir(parents=True)
     for _ in range(2):
         assert target.send(PROJECT, files).delivered == {file.sop_uid for file in files}
         (path,) = (server.inbox / tmp_path.name / PROJECT).iterdir()

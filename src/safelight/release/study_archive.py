@@ -6,6 +6,7 @@ released later, the archive is fetched, completed and replaced; where it may not
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ class StudyArchiveDestination:
 
     Args:
         store: where the zip files go.
-        scratch: folder for zip files in the making; emptied again.
+        scratch: folder for zip files in the making, and for nothing else; emptied each time.
     """
 
     def __init__(self, store: FileStore, scratch: Path) -> None:
@@ -55,7 +56,9 @@ class StudyArchiveDestination:
                 raise IntegrityError("An output file that was verified is not in the work folder any more.")
             studies.setdefault(file.study_uid, []).append(file)
         try:
-            self._scratch.mkdir(parents=True, exist_ok=True)
+            if self._scratch.exists():
+                shutil.rmtree(self._scratch)  # what a killed export left
+            self._scratch.mkdir(parents=True)
             with self._store.open() as store:
                 for study, members in studies.items():
                     with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
