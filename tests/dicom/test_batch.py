@@ -17,7 +17,9 @@ from safelight.dicom.filters import ManufacturerFilter, SeriesFilter
 from safelight.errors import StorageFull
 from safelight.link import LinkDatabase, Request, StageCounts
 from safelight.model import InstanceOutcome, KnownIdentifiers, Reason, RequestState, StudyRequest
+from safelight.profile import load_profile
 from safelight.pseudonym import Pseudonymizer
+from tests.dicom.conftest import PROFILES
 from tests.dicom.encoding import number, text
 from tests.dicom.hard import Hard, Maker, put
 
@@ -178,7 +180,9 @@ def test_other_series_of_the_study_are_left_to_their_own_request(hospital: Hospi
 
 
 def test_an_identifier_that_stayed_is_found_and_taken_back(hospital: Hospital, maker: Maker) -> None:
-    # The manufacturer is kept as it is; a name typed there is what only the independent look can find.
+    # A project that keeps the manufacturer as it is: a name typed there is what only the independent look can find.
+    kept = {"dicom": {"elements": {"Manufacturer": "keep"}}}
+    hospital.engine = DeidEngine(load_profile(PROFILES, "research", overrides=kept).dicom, hospital.pseudonymizer)
     planted = maker.ct(**put(text(0x00080070, "LO", "Zqxgiven Zqxsurname")))
     request = hospital.study(maker, [planted])
     hospital.run()
