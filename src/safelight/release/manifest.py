@@ -41,6 +41,12 @@ class Terms:
             "project_fingerprint": self.project_fingerprint,
         }
 
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> Terms:
+        """Return what ``as_data`` gave."""
+        profile = data["profile"]
+        return cls(profile["name"], profile["fingerprint"], data["project_fingerprint"], data["software_version"])
+
 
 @dataclass(frozen=True)
 class DeliveredFile:

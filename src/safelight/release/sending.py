@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import pyarrow as pa
@@ -30,12 +31,13 @@ from safelight.release.approval import Decision
 from safelight.release.destination import OutputFile
 from safelight.release.export import Export, ExportResult
 from safelight.release.files import file_digest
-from safelight.release.inspection import log_words
+from safelight.release.inspection import Verifier, log_words
 from safelight.release.journal import Journal
 from safelight.release.manifest import (
     DeliveredFile,
     Manifest,
     TableState,
+    Terms,
     load_manifest,
     manifest_path,
     read_manifest,
@@ -107,9 +109,14 @@ class _Sending:
     left_out: int = 0
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"image_occurrence": [], "dicom_instance": []})
 
+    @cached_property
+    def verifier(self) -> Verifier:
+        """Everybody who is known when sending begins."""
+        return self.export.verifier()
+
     def tables(self) -> None:
         """Step 1; without the rows of people who opted out since the release was prepared."""
-        gone = pa.array(sorted(self.export.verifier().gone), pa.string())
+        gone = pa.array(sorted(self.verifier.gone), pa.string())
         for table in self.pending.tables:
             schema, batches = read_staged(table.path)
             named = table.table if table.table in TABLES else TableSchema.from_arrow(table.table, schema)
@@ -271,7 +278,7 @@ class _Sending:
         manifest = Manifest(
             export.project,
             self.pending.release_id,
-            export.terms,
+            Terms.of_data(content["terms"]),
             export.clock(),
             self.decision,
             inputs,
@@ -296,10 +303,9 @@ class _Sending:
 
     def _look_at_logs(self, states: Sequence[TableState]) -> None:
         """Look at what the lake wrote besides rows. Rows were looked at before, so a finding here is the lake's own."""
-        verifier = self.export.verifier()
         for table in states:
             delta = self.export.lake.open(self.export.project, table.name)
-            if delta is not None and verifier.words(log_words(delta)):
+            if delta is not None and self.verifier.words(log_words(delta)):
                 raise IntegrityError(
                     f"The log of table '{table.name}' in the lake names somebody; the release is not concluded.",
                     remedy="Keep readers away from the table, and tell information governance.",
@@ -347,7 +353,8 @@ class _Sending:
         for chunk in in_batches(delivered, _CLAIM):
             missing = [id_ for id_ in chunk if id_ not in self.held]
             if missing and not self.delivered:
-                self.taken += len(self._claim(missing))
+                self._claim(missing)
+                self.taken += len(missing)
             for id_ in chunk:
                 if id_ in self.held:
                     self._move(id_, RequestState.EXPORTED)
