@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,7 +82,7 @@ class ParquetDelivery:
             project: slug.
             people: pseudonyms of persons.
             studies: pseudonymous Study Instance UIDs.
-            scratch: folder for files in the making; emptied again.
+            scratch: folder for files in the making, and for nothing else; gone afterwards.
 
         Returns:
             names of files that could not be read or replaced, so that their keeper has to do it.
@@ -237,11 +236,11 @@ def _without(old: Path, new: Path, people: set[str], studies: set[str]) -> int |
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder))
+        if folder.exists():
+            shutil.rmtree(folder)  # what a killed withdrawal left
+        folder.mkdir(parents=True)
+        yield folder
     except OSError as error:
         raise folder_fault(error, "the work folder") from None
-    try:
-        yield made
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
