@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from safelight.text.site import Site
 
 #: Recorded with every document; raised when a rule changes what comes out.
-RULES_VERSION: Final = "1"
+RULES_VERSION: Final = "2"
 
 
 @dataclass(frozen=True)
