@@ -157,6 +157,8 @@ def test_explain_refuses_what_is_not_dicom(tmp_path: Path, profile: Callable[[st
         ("RX12C345", ""),
         ("", ""),
         ("Dr White chest", "chest"),
+        ("ABDOMEN^LIVER", "ABDOMEN LIVER"),
+        ("chest<Zqx>lung", "chest lung"),
     ],
 )
 def test_labels_keep_words_of_the_vocabulary(shown: str, kept: str) -> None:
@@ -258,3 +260,22 @@ def test_safe_private_elements_stay_in_any_block_and_at_any_depth(
     for level in (after, after.ReferencedImageSequence[0]):
         private = [(int(element.tag), str(element.value)) for element in level if element.tag.is_private]
         assert private == [(creator.tag, "SIEMENS MR HEADER"), (0x0019000C | block << 8, "1000")]
+
+
+def test_values_of_a_text_are_cleaned_one_by_one_and_device_texts_in_any_vr(research: DeidEngine, tmp_path: Path) -> None:
+    from tests.dicom.encoding import Item
+
+    maker = Maker(random.Random("values"))
+    typed = [
+        text(0x00281055, "LO", f"LUNG\\{MARK}\\BONE window"),
+        Item(0x00080070, "UN", b"SIEMENS " + MARK.encode() + b" "),
+        text(0x00081090, "LT", f"Prisma_fit {MARK}"),
+        text(0x00181312, "CS", "COL"),
+    ]
+    (tmp_path / "in").write_bytes(maker.ct(**put(*typed)))
+    result = research.deidentify(tmp_path / "in", tmp_path / "out")
+    after = pydicom.dcmread(result.path)
+    assert list(after.WindowCenterWidthExplanation) == ["LUNG", "", "BONE window"]
+    assert (after.Manufacturer, after.ManufacturerModelName) == ("SIEMENS", "Prisma_fit")
+    assert after.InPlanePhaseEncodingDirection == "COL"
+    assert MARK.encode() not in Path(result.path).read_bytes()

@@ -69,7 +69,8 @@ class TextCleaner:
             if label is None:
                 if len(self._labels) > REMEMBERED:
                     self._labels.clear()
-                label = self._labels[text] = self.label(text)
+                values = [self.label(value) for value in text.split("\\")]
+                label = self._labels[text] = "\\".join(values) if any(values) else ""
             return label.encode("ascii") or None
         if self._clean_text is None or state.days is None:
             return None
@@ -92,6 +93,9 @@ class TextCleaner:
                     kept.append(part)
             elif self._allowed(part.casefold()):
                 kept.append(part)
+            elif not part.isalnum() and kept and kept[-1] != " ":
+                # Scanners write abdomen^liver: whatever else stands between words parts them.
+                kept.append(" ")
         # What joined a word that went joins nothing.
         return re.sub(r"(?:(?<= )|^)[-+/&.,:()_*%]+(?= |$)", "", "".join(kept)).strip("-/&.,:_* ")
 

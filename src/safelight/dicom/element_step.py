@@ -177,7 +177,7 @@ class ElementStep:
                     return b"OW"
                 return b"SS" if self._state.pixel_representation else b"US"
             return step.vr
-        if step.kind == CHANGE and (vr in TEXT or vr == b"UN"):
+        if (step.kind == CHANGE or step.detail.closed) and (vr in TEXT or vr == b"UN"):
             return step.vr
         if vr == b"UN" and step.vr not in CHARSET_TEXT and (step.vr in TEXT or step.limit < FOREVER):
             # Some converters write every element as UN (PS3.5 section 6.2.2). What the dictionary's VR allows can be

@@ -216,6 +216,7 @@ class Compiler:
             step = self._keep(first, detail, _vm(address))
             if isinstance(operation, Known):
                 detail.check = known_words(self._devices, CHECKS[first])
+                detail.closed = True
             elif tag == _ICC_PROFILE:
                 detail.check = clean_profile
                 # Without values known to be good, the byte loop would copy it unseen.

@@ -70,6 +70,7 @@ class Detail:
         fallback: the encoded element to write when the value has to go: empty where the class needs the element.
         option: bit of the option of PS3.15 E.3 that this step applies.
         items: steps for the items of a sequence.
+        closed: ``check`` lets nothing through that is not on a list, so the file's VR does not matter.
     """
 
     tag: int
@@ -82,6 +83,7 @@ class Detail:
     option: int = 0
     items: Table | None = None
     dated: bool = False
+    closed: bool = False
 
 
 class Step(NamedTuple):
