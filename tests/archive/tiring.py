@@ -64,8 +64,18 @@ class TiringArchive(HostileArchive):
         return sum(since <= one.at < until for one in self.answers) / (until - since)
 
 
-def ask_for(seconds: float, peer: TiringArchive, throttles: Sequence[Throttle], *, clients: int) -> None:
-    """Have so many clients ask as fast as they are let, for so long; each throttle stands for a worker."""
+def ask_for(
+    seconds: float, peer: TiringArchive, throttles: Sequence[Throttle], *, clients: int, operations: int = 4
+) -> None:
+    """Have so many clients ask as fast as they are let, for so long.
+
+    Args:
+        seconds: how long.
+        peer: the archive.
+        throttles: each stands for a worker.
+        clients: shared out among the workers.
+        operations: so many on an association; 4 are about what a study takes.
+    """
     end = time.monotonic() + seconds
 
     def client(number: int) -> None:
@@ -75,8 +85,10 @@ def ask_for(seconds: float, peer: TiringArchive, throttles: Sequence[Throttle], 
         while time.monotonic() < end:
             try:
                 with archive.conversation() as conversation:
-                    for _ in range(4):  # as many as a study takes
+                    for _ in range(operations):
                         conversation.find_series(STUDY.uid)
+                        if time.monotonic() > end:
+                            break
             except TransientError:
                 # No leave before its patience ended, or the machine was busy.
                 continue

@@ -58,7 +58,7 @@ def workers(count: int, block: str, archive: TiringArchive, link: str, seconds: 
             worker.stdin.close()
         yield begin
         for worker in running:
-            assert worker.wait(timeout=60) == 0
+            assert worker.wait(timeout=150) == 0
     finally:
         for worker in running:
             worker.kill()
@@ -76,7 +76,7 @@ def main(block: str, port: str, link: str, seconds: str) -> None:
         print("ready", flush=True)
         begin = float(sys.stdin.readline())
         time.sleep(max(0.0, begin - time.monotonic()))
-        ask_for(float(seconds), _Peer(int(port)), [throttle], clients=CLIENTS)
+        ask_for(float(seconds), _Peer(int(port)), [throttle], clients=CLIENTS, operations=25)
     database.close()
 
 
