@@ -124,7 +124,7 @@ class ElementStep:
             self.kept += 1
             return element(detail.tag, b"CS", raw)
         if kind <= KEEP_NOTED:
-            return self._keep(step, actual, raw)
+            return self._keep(head, step, actual, raw)
         new = self._act(step, raw)
         if new is None:
             return self._gone(step)
@@ -148,13 +148,20 @@ class ElementStep:
             self._state.study_year = int(digits) if digits.isdigit() and len(digits) == 4 else None
         return act(raw, self._state)
 
-    def _keep(self, step: Step, vr: bytes, raw: bytes) -> bytes:
+    def _keep(self, head: Head, step: Step, vr: bytes, raw: bytes) -> bytes:
         detail = step.detail
         if detail.tag == PIXEL_REPRESENTATION and len(raw) == 2:
             self._state.pixel_representation = _U16(raw)[0]
         if detail.check is not None and raw:
-            fixed = detail.check(raw)
-            if fixed is None or not self._good(step, fixed):
+            # The header of a private element does not say whose it is, so nothing can be remembered by it.
+            named = step is head.step
+            fixed = head.memo.get(raw) if named else None
+            if fixed is None:
+                found = detail.check(raw)
+                fixed = found if found is not None and self._good(step, found) else b""
+                if named and fixed is not raw:
+                    head.replace(raw, fixed)
+            if not fixed:
                 return self._gone(step)
             if fixed is not raw:
                 self.changed += 1
@@ -286,7 +293,11 @@ class ElementStep:
                     action == KEPT
                     and not length & head.mask
                     and length <= head.limit
-                    and (head.known is None or (raw := data[value:stop]) in head.known or self._good(head.step, raw))
+                    and (
+                        head.known is None
+                        or (raw := data[value:stop]) in head.known
+                        or (raw not in head.memo and self._good(head.step, raw))
+                    )
                 ):
                     if run < 0:
                         run = pos

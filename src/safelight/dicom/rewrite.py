@@ -158,7 +158,7 @@ class Rewriter(ElementStep):
                         if not length & head.mask and length <= head.limit:
                             raw = data[value:stop]
                             known = head.known
-                            if known is None or raw in known or self._good(head.step, raw):
+                            if known is None or raw in known or (raw not in head.memo and self._good(head.step, raw)):
                                 if run < 0:
                                     run = pos
                                 kept += 1

@@ -118,7 +118,7 @@ class Head:
     """What tag and VR alone decide about an element.
 
     ``memo``: for an operation whose result follows from the value (and, where it ``varies``, the state's context), the
-    encoded elements that came of it.
+    encoded elements that came of it; for a kept element what stands in the place of values that can't be kept.
     """
 
     __slots__ = (
@@ -162,6 +162,16 @@ class Head:
             self.varies = detail.per != ""
             return KNOWN
         return SLOW
+
+    def replace(self, raw: bytes, fixed: bytes) -> None:
+        """Keep what stands in the place of a value that can't be kept as it is; empty where it goes.
+
+        Beyond ASCII that depends on the character set, so it is found out each time.
+        """
+        if raw.isascii() and b"\x1b" not in raw and len(raw) <= LONGEST_REMEMBERED:
+            if len(self.memo) >= REMEMBERED:
+                self.memo.clear()
+            self.memo[raw] = fixed
 
     def remember(self, raw: bytes, context: object, encoded: bytes) -> None:
         """Keep what came of a value, to be written at once when it is met again."""
