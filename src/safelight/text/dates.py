@@ -33,18 +33,20 @@ _PATTERNS: Final = tuple(
         rf"(?<![\d.]){_YEAR4}(?P<sep>[./\-])(?P<mm>0?[1-9]|1[0-2])(?P=sep)(?P<day>3[01]|[12]\d|0?[1-9])(?!\d|[./\-]\d)"
         r"(?:t[012]\d:[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?(?:z|[+\-]\d\d:?\d\d)?)?",
         # 12/3/24, 12.03.2024, 12-03-24
+        # 05 03 2024
+        r"(?<![\d.\-/:])(?P<day>3[01]|[12]\d|0[1-9])[ ](?P<mm>1[0-2]|0[1-9])[ ](?P<year>(?:19|20)\d\d)(?!\d|[ ]\d)",
         rf"{_WEEKDAY}{_DAY}{_SEP}(?P<mm>1[0-2]|0?[1-9])\s?(?P=sep)\s?(?P<year>(?:19|20)\d\d|\d\d)(?!\d|[./\-]\d|\s?(?:mm|cm)\b)",
         # 20240312, and with a time: 20240312143000
-        r"(?<![\d.\-/])(?P<year>(?:19|20)\d\d)(?P<mm>0[1-9]|1[0-2])(?P<day>3[01]|[12]\d|0[1-9])(?:[012]\d[0-5]\d(?:[0-5]\d)?)?(?![\d\-/]|\.\d)",
+        r"(?<![\d.\-/])(?P<year>(?:19|20)\d\d)(?P<mm>0[1-9]|1[0-2])(?P<day>3[01]|[12]\d|0[1-9])(?:t?[012]\d[0-5]\d(?:[0-5]\d)?)?(?![\d\-/]|\.\d)",
         # 12 March 2024, 12th of March, 2024, 12-Mar-24, 12MAR2024, Tuesday 12 March
         rf"{_WEEKDAY}(?:the\s+)?{_DAY}{_ORDINAL}(?:\s{{1,2}}of)?(?:\s{{1,2}}|[\-/.])?{_MONTH}(?:[\s,\-/.]{{0,3}}{_YEAR})?",
         # March 12, 2024
-        rf"{_WEEKDAY}(?<![^\W_]){_MONTH}\s{{1,2}}(?P<day>3[01]|[12]\d|0?[1-9])(?!\d|[./:]\d){_ORDINAL}(?:,?\s{{1,2}}{_YEAR4})?(?!\s?(?:mm|cm|mg|ml|%))",
+        rf"{_WEEKDAY}(?<![^\W_]){_MONTH}\s{{1,2}}(?:the\s)?(?P<day>3[01]|[12]\d|0?[1-9])(?!\d|[./:]\d){_ORDINAL}(?:,?\s{{1,2}}{_YEAR4})?(?!\s?(?:mm|cm|mg|ml|%))",
         # March 2024, Mar '24
-        rf"(?<![^\W_]){_MONTH}[\s,\-/]{{1,2}}(?P<year>(?:19|20)\d\d|'\d\d)(?!\d)",
+        rf"(?<![^\W_]){_MONTH}[\s,\-/]{{1,2}}(?P<year>(?:19|20)\d\d|'\d\d|(?<=-)\d\d)(?!\d|[\-/.]\d)",
     )
 )
-_MONTH_YEAR: Final = re.compile(r"(?<![\d./\-])(?P<mm>1[0-2]|0[1-9])(?P<sep>[./\-])(?P<year>(?:19|20)\d\d)(?![\d./\-])")
+_MONTH_YEAR: Final = re.compile(r"(?<![\d./\-])(?P<mm>1[0-2]|0[1-9])(?P<sep>[./\-])(?P<year>(?:19|20)\d\d)(?![\d/\-]|\.\d)")
 _DAY_MONTH: Final = re.compile(
     r"(?<![^\W_])(?:(?P<sure>on|since|until|till|dated|due|booked)|date|visit(?:ed)?|from|by|after|before|of|seen|for|between|and)"
     rf"\s{{1,2}}(?:the\s+)?(?P<body>(?:{_WEEKDAY}){_DAY}{_SEP}(?P<mm>1[0-2]|0?[1-9]))(?!\d|[./\-]\d|\s?(?:mm|cm|weeks?|days?|months?|years?|7|52|12)\b)"

@@ -54,7 +54,8 @@ _PATTERNS: Final = tuple(
         (
             "PHONE",
             "extension",
-            rf"{_B}(?:(?:ext|extn|extension)\W{{0,3}}(?:no\W{{0,2}})?#?(?P<v>\d{{2,6}})|(?<!\d )x(?P<w>\d{{3,6}}))"
+            rf"{_B}(?:(?:ext|extn|extension)\W{{0,3}}(?:no\W{{0,2}})?#?(?P<v>\d{{2,6}})"
+            r"|(?:(?<!\d )|(?<=\d{4} ))x(?P<w>\d{3,6}))"
             r"(?!\d|\.\d|\s?(?:mm|cm|mg|ml))",
         ),
         (
@@ -85,7 +86,7 @@ _PATTERNS: Final = tuple(
             "OTHER_ID",
             "specimen",
             rf"{_B}(?:path(?:ology)?|histo(?:logy)?|specimen|lab|cyto(?:logy)?|serial|device|implant|passport|licence|license|"
-            rf"visa|account|invoice|trial|subject|study|badge|locker|prisoner|service|police|crime|log)\W{{0,2}}(?:no|number|num|id|serial|ref)\b"
+            rf"visa|account|invoice|trial|subject|study|badge|locker|prisoner|service|police|prison|crime|log)\W{{0,2}}(?:no|number|num|id|serial|ref)\b"
             rf"\W{{0,4}}(?P<v>(?=[a-z\-/]{{0,8}}\d)[a-z\d][\da-z\-/]{{3,}}){_E}",
         ),
         ("OTHER_ID", "device", rf"{_B}(?:s/?n|serial){_NO}(?P<v>(?=[a-z\-]*\d)[a-z\d\-]{{5,}}){_E}"),

@@ -38,7 +38,7 @@ _OUR_REF: Final = re.compile(
 )
 _SLASHED: Final = re.compile(rf"(?:^|\n)[ \t]*(?P<name>{_NAME}(?:[ ]{_NAME})?)\s?[/:]\s?(?P<i>[a-z]{{2,3}})[ \t]*(?=\n|$)")
 _TYPED_BY: Final = re.compile(
-    r"(?<![^\W_])(?:typed|dictated|transcribed|typist|secretary)(?:\s+by)?\s?:\s?(?P<a>[a-z]{2,3})(?:/(?P<b>[a-z]{2,3}))?(?![^\W_])"
+    r"(?<![^\W_])(?:typed|dictated|transcribed|typist|secretary)(?:(?:\s+by)?\s?:\s?|\s+by\s(?=[a-z]{2,3}/[a-z]{2,3}\b))(?P<a>[a-z]{2,3})(?:/(?P<b>[a-z]{2,3}))?(?![^\W_])"
 )
 _BY_INITIALS: Final = re.compile(
     rf"(?<![^\W_])(?:{alternatives('done_by.txt')})\s+(?:by|with|to)[:\s]\s?(?!(?:{alternatives('honorifics.txt')})\b)"

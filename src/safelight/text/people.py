@@ -122,6 +122,10 @@ def _after(
 def _is_word_here(document: Document, match: re.Match[str]) -> bool:
     """Tell whether a title that is also a word is the word here: ``a 95 year old lady. Hepatic steatosis``."""
     title = match.group().strip(" .\n\t")
+    if title == "mr" and not document.caseless and document.text[match.start() : match.start() + 2] == "MR":
+        # "MR Angiogram", "MR Head": a modality, unless what follows can only be a name.
+        word = document.word_at(match.end())
+        return word is not None and not document.lexicon.is_foreign(word.low)
     if title not in _WORDS_TOO:
         return False
     return document.caseless or not document.text[match.start()].isupper() or "." in match.group()

@@ -14,6 +14,7 @@ from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
 from safelight.text.document import Document
 from safelight.text.formats import SiteFormats, find_formats
+from safelight.text.forms import MONTHS
 from safelight.text.layout import find_laid_out
 from safelight.text.naming import STOP
 from safelight.text.people import find_people
@@ -184,7 +185,7 @@ def _may_be_name(document: Document, word: Word) -> bool:
 
 def _is_everyday_name(document: Document, word: Word) -> bool:
     """Tell whether an everyday word has a capital that only a name explains: ``her son Max``."""
-    if document.caseless or word.upper or document.starts_sentence(word):
+    if document.caseless or word.upper or document.starts_sentence(word) or word.low in MONTHS:
         return False
     return not document.lexicon.is_clinical(word.low)
 
