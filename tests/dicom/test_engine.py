@@ -15,7 +15,7 @@ from pydicom.data import get_testdata_file
 
 from safelight.dicom import DeidEngine, verify_file
 from safelight.dicom.clean import TextCleaner
-from safelight.dicom.codes import Code, clean_code
+from safelight.dicom.codes import UNTOLD, Code, clean_code, verhoeff
 from safelight.dicom.explain import explain
 from safelight.errors import ConfigurationError, StudyRejected
 from safelight.model import KnownIdentifiers, Reason
@@ -279,3 +279,22 @@ def test_values_of_a_text_are_cleaned_one_by_one_and_device_texts_in_any_vr(rese
     assert (after.Manufacturer, after.ManufacturerModelName) == ("SIEMENS", "Prisma_fit")
     assert after.InPlanePhaseEncodingDirection == "COL"
     assert MARK.encode() not in Path(result.path).read_bytes()
+
+
+def test_a_code_s_meaning_is_looked_at_for_each_patient(research: DeidEngine, tmp_path: Path) -> None:
+    """A word of the vocabulary stays for everybody but whom it names, however often the code was met before."""
+    value = next(number for number in map(str, range(998_877_001, 998_877_099)) if verhoeff(number))
+    said = []
+    for number, surname in enumerate(("Zqxwv", "Chest", "Zqxwv")):
+        source = tmp_path / f"{number}.dcm"
+        source.write_bytes(Maker(random.Random("codes")).ct())
+        dataset = pydicom.dcmread(source)
+        item = pydicom.Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SCT", "Chest"
+        dataset.AnatomicRegionSequence = [item]
+        dataset.save_as(source)
+        result = research.deidentify(source, tmp_path / f"out{number}", known=KnownIdentifiers(mrn="1", surname=surname))
+        assert result.outcome == "written", result.reason
+        (clean,) = pydicom.dcmread(result.path).AnatomicRegionSequence
+        said.append(clean.CodeMeaning)
+    assert said == ["Chest", UNTOLD, "Chest"]

@@ -363,7 +363,8 @@ class ElementStep:
 
     def _code(self, coded: dict[int, bytes], places: dict[int, int], out: list[bytes]) -> None:
         """Write a coded entry where its elements stood, as it may come out."""
-        key = tuple(sorted(coded.items()))
+        # Which words of a meaning may stay depends on whose it is: a word of the vocabulary can be this patient's name.
+        key = (self._state.charset, self._state.patient, *sorted(coded.items()))
         entry = self._codes.get(key)
         if entry is None:
             charset = self._state.charset

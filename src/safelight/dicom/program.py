@@ -96,7 +96,7 @@ class Program:
     items: Table
     private: dict[tuple[int, str, int], Step]
     label: Callable[[str], str] = nothing_of
-    codes: dict[tuple[tuple[int, bytes], ...], tuple[dict[int, bytes], bool]] = field(default_factory=dict)
+    codes: dict[tuple[object, ...], tuple[dict[int, bytes], bool]] = field(default_factory=dict)
 
     @cached_property
     def private_blocks(self) -> dict[tuple[int, str], dict[int, Step]]:
@@ -125,7 +125,7 @@ class Compiler:
         self._pseudonymizer = pseudonymizer
         self._clean = clean
         self._label = label
-        self._codes: dict[tuple[tuple[int, bytes], ...], tuple[dict[int, bytes], bool]] = {}
+        self._codes: dict[tuple[object, ...], tuple[dict[int, bytes], bool]] = {}
         self._private: dict[tuple[int, str, int], Step] = {}
         self._groups = frozenset(address.group for address in rules.elements if address.creator)
         self._items = Table({}, self._groups)
