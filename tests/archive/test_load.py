@@ -86,6 +86,16 @@ def test_it_backs_off_and_says_why(database: LinkDatabase, ticks: Ticks) -> None
     assert worker.share == pytest.approx(0.15)
 
 
+def test_milliseconds_are_nobody_s_to_notice(database: LinkDatabase, ticks: Ticks) -> None:
+    worker = a_worker(database, ticks)
+    while worker.share < 1:
+        answers(worker, ticks, 0.006)
+    answers(worker, ticks, 0.04, count=9)
+    assert worker.share == 1
+    answers(worker, ticks, 0.06)
+    assert worker.share == 0.5
+
+
 def test_kinds_have_usual_times_of_their_own(database: LinkDatabase, ticks: Ticks) -> None:
     worker = at_full_rate(database, ticks)
     for _ in range(5):

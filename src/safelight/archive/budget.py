@@ -33,6 +33,9 @@ class Load(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     least_share: float = Field(default=0.1, gt=0, le=1, description="Share of the budget that is always left; 1: all of it.")
     slow: float = Field(default=1.5, gt=1, le=10, description="So many times its usual time, and the archive is slow.")
+    unnoticed_seconds: float = Field(
+        default=0.05, ge=0, le=10, description="A delay below this is nobody's to notice, however many times it is."
+    )
     back_off: float = Field(default=0.5, gt=0, lt=1, description="The rate is multiplied by this when it is slow.")
     step: float = Field(default=0.05, gt=0, le=1, description="Share of the budget that comes back each second.")
 

@@ -93,7 +93,8 @@ class LoadResponse:
                 return
             now, ratio = median(recent), 1.0
             if kind in self._usual:
-                ratio = now / self._usual[kind]
+                late = now - self._usual[kind]
+                ratio = now / self._usual[kind] if late < 0 or late >= self._load.unnoticed_seconds else 1.0
             self._learn(kind, now, ratio)
             since = self._clock() - self._changed_at
             if ratio > self._load.slow and self._pace.share > self._load.least_share:
