@@ -1,7 +1,7 @@
 """``make services``: the programs that the tests talk to, installed once.
 
-Orthanc, dcmtk, dicom3tools, PostgreSQL and vsftpd come from Debian or Ubuntu, Azurite from npm into ``.services``. The tests start
-and stop them by themselves; nothing is left running.
+Orthanc, dcmtk, dicom3tools, PostgreSQL and vsftpd come from Debian or Ubuntu, Azurite from npm into ``.services``. The
+tests start and stop them by themselves; nothing is left running.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from safelight.release.attempts import TryAgain, retrying
 from safelight.release.destination import Left, OutputFile, SendResult, Withdrawn
 from safelight.release.multipart import DicomMultipart
 
-#: A batch closes at whichever comes first: a server works on one while the next arrives. Services limit the size of a request (Azure: 4 GB) and answer at its end.
+#: A batch closes at whichever comes first: a server works on one while the next arrives. Services limit the size of a
+#: request (Azure: 4 GB) and answer at its end.
 BATCH_FILES: Final = 10
 BATCH_BYTES: Final = 200 << 20
 _TIMEOUT: Final = (10, 300)
