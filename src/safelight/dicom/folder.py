@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -22,6 +23,8 @@ from safelight.text import IdentifierMatcher
 
 #: Files handed to a worker at a time: handing over costs as much as a hundred instances otherwise.
 CHUNK: Final = 64
+#: A worker was killed: at its work, or while it was told what to work with.
+_KILLED: Final = (BrokenProcessPool, BrokenPipeError)
 
 
 @dataclass(frozen=True)
@@ -109,17 +112,41 @@ def worker_context() -> BaseContext:
 
 
 def deidentify_in_turn(files: list[Path], job: FolderJob, *, workers: int = 1) -> Iterator[tuple[int, InstanceResult]]:
-    """Give the results in the files' order as they come; of files that share a SOP instance UID one stays, any of them."""
+    """Give the results in the files' order as they come; of files that share a SOP instance UID one stays, any of them.
+
+    A worker that is killed, by a file or from outside, costs nothing but time: its chunk is done again file by file.
+    """
     places = range(0, len(files), CHUNK)
     if workers <= 1 or len(files) <= 1:
         run = _Worker(job)
         for start in places:
             yield from enumerate(run(files[start : start + CHUNK]), start)
         return
+    start = 0
+    while start < len(files):
+        try:
+            for results in _pooled([files[at : at + CHUNK] for at in range(start, len(files), CHUNK)], job, workers):
+                yield from enumerate(results, start)
+                start += CHUNK
+        except _KILLED:
+            yield from enumerate(_each_apart(files[start : start + CHUNK], job), start)
+            start += CHUNK
+
+
+def _pooled(chunks: list[list[Path]], job: FolderJob, workers: int) -> Iterator[list[InstanceResult]]:
     with ProcessPoolExecutor(workers, mp_context=worker_context(), initializer=_start, initargs=(job,)) as pool:
-        chunks = [files[start : start + CHUNK] for start in places]
-        for start, results in zip(places, pool.map(_run, chunks), strict=True):
-            yield from enumerate(results, start)
+        yield from pool.map(_run, chunks)
+
+
+def _each_apart(files: list[Path], job: FolderJob) -> Iterator[InstanceResult]:
+    """De-identify each file in a process of its own: a worker was killed over one of them, or from outside."""
+    for path in files:
+        try:
+            (results,) = _pooled([[path]], job, 1)
+        except _KILLED:
+            yield InstanceResult(InstanceOutcome.SET_ASIDE, Reason.INTERNAL_ERROR)
+        else:
+            yield from results
 
 
 class _Worker:
