@@ -52,7 +52,9 @@ def arguments(command: str, demo: Demo, folder: Path) -> list[str]:
         "cache status": [*url, "--folder", str(demo.folder / "raw-cache")],
         "archive stop": ["an-archive-of-nobody", *url],
         "release verify": [str(manifests[0]), "--folder", str(demo.folder / "dicom" / PROJECT)],
+        "release synapse": [PROJECT, "--lake", "abfss://lake@example.dfs.core.windows.net", "--output", str(folder)],
         "key new": [str(folder / "keys")],
+        "key signing": [str(folder / "signing")],
         "db audit": url,
         "db migrate": url,
     }[command]
