@@ -225,9 +225,10 @@ class Conversation:
 
     def _ready(self) -> Session:
         """Return the open association, with leave to send one operation on it."""
+        # Leave comes first: an association that waits for it would be one that the archive holds for nothing.
+        self._archive.throttle.operation()
         if self._session is None:
             self._session = self._archive.open_session(self._held)
-        self._archive.throttle.operation()
         return self._session
 
     # -- operations
