@@ -14,7 +14,7 @@ from tests.system.conftest import Demo
 
 #: What the demo leaves behind that must not identify: all but the hospital itself, the link database and the raw cache.
 CLEAN = ("dicom", "lake", "work", "prefect", "summary.json")
-IDENTIFIABLE = {"hospital", "link.sqlite", "link.sqlite-wal", "link.sqlite-shm", "raw-cache", "keys"}
+IDENTIFIABLE = {"hospital", "link.sqlite", "link.sqlite-wal", "link.sqlite-shm", "raw-cache", "keys", "report-validation"}
 
 
 def test_everything_the_demo_made_is_either_searched_or_stays_in_the_hospital(demo: Demo) -> None:
