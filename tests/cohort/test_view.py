@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import create_engine
 
 from safelight.cohort.settings import CohortSource
 from safelight.cohort.view import read_view
@@ -16,6 +15,7 @@ from safelight.errors import ExtractInvalid
 from safelight.model import Reason, StudyRequest
 from safelight.warehouse import Warehouse
 from tests.cohort.conftest import CANARY, PROJECT
+from tests.services.postgresql import execute
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -25,14 +25,6 @@ def warehouse(postgresql_url: str, tmp_path: Path) -> Iterator[Warehouse]:
     found = Warehouse(postgresql_url, queries=tmp_path)
     yield found
     found.close()
-
-
-def execute(url: str, *statements: str) -> None:
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-    engine.dispose()
 
 
 def test_each_row_is_a_request_or_set_aside(postgresql_url: str, warehouse: Warehouse) -> None:

@@ -12,7 +12,6 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import create_engine
 
 from safelight.errors import ConfigurationError, ExtractInvalid
 from safelight.model import Reason
@@ -24,6 +23,7 @@ from safelight.warehouse import Warehouse
 from safelight.warehouse.query import check_query
 from safelight.yamlfile import load_yaml
 from tests.records.test_tables import CANARY, GENERATED, P
+from tests.services.postgresql import execute
 
 QUERIES = Path(__file__).parents[2] / "profiles" / "sql"
 MRNS = {"4": "MRN004", "5": "MRN005"}
@@ -72,14 +72,6 @@ def warehouse(postgresql_url: str) -> Iterator[Warehouse]:
     found = Warehouse(postgresql_url, queries=QUERIES)
     yield found
     found.close()
-
-
-def execute(url: str, *statements: str) -> None:
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-    engine.dispose()
 
 
 def test_a_table_is_the_same_from_wherever_it_comes(tmp_path: Path, postgresql_url: str, warehouse: Warehouse) -> None:

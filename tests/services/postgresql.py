@@ -10,11 +10,21 @@ from pathlib import Path
 
 import psycopg2
 import psycopg2.extensions
+import sqlalchemy
 
 from tests.services.process import Program, ServiceUnavailable, free_port, run
 
 _INSTALLED = "/usr/lib/postgresql"
 _PASSWORD = "link"
+
+
+def execute(url: str, *statements: str) -> None:
+    """Run statements as the owner of the database, in one transaction."""
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
 
 
 class Postgresql:

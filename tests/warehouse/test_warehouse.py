@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 from sqlalchemy.dialects import mssql
 from sqlalchemy.dialects.postgresql import psycopg2
 
@@ -16,6 +16,7 @@ from safelight.errors import ConfigurationError, DatabaseUnavailable, SafelightE
 from safelight.warehouse import Relation, Relations, Warehouse
 from safelight.warehouse.query import check_query
 from safelight.warehouse.reader import open_engine, parse_address
+from tests.services.postgresql import execute
 from tests.services.process import free_port
 
 CANARY = "CANARY-ROW"
@@ -27,21 +28,15 @@ Open = Callable[..., Warehouse]
 def site(postgresql_url: str) -> Callable[..., None]:
     """Runs statements as the owner of the database."""
 
-    def execute(*statements: str) -> None:
-        engine = create_engine(postgresql_url)
-        with engine.begin() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement)
-        engine.dispose()
-
-    execute(
+    run = partial(execute, postgresql_url)
+    run(
         "CREATE SCHEMA omop",
         "CREATE TABLE omop.measurement"
         " (measurement_id bigint, person_id bigint, value_as_number numeric, note text, code uuid)",
         f"INSERT INTO omop.measurement SELECT n, mod(n, 10), n / 4.0, '{CANARY}', gen_random_uuid()"
         " FROM generate_series(1, 5000) n",
     )
-    return execute
+    return run
 
 
 @pytest.fixture

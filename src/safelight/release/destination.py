@@ -37,6 +37,11 @@ class OutputFile:
         return f"{self.study_uid}/{self.series_uid}/{self.sop_uid}.dcm"
 
 
+def output_is_gone() -> IntegrityError:
+    """Return the error for a file that somebody took away between its verification and its sending."""
+    return IntegrityError("An output file that was verified is not in the work folder any more.")
+
+
 @dataclass
 class SendResult:
     """What became of each instance, by its pseudonymous SOP Instance UID; each is in exactly one of the three."""

@@ -18,7 +18,7 @@ import requests
 from safelight.errors import DestinationRefused, IntegrityError, StorageFull
 from safelight.model import Reason
 from safelight.release.attempts import TryAgain, retrying
-from safelight.release.destination import Left, OutputFile, SendResult, Withdrawn
+from safelight.release.destination import Left, OutputFile, SendResult, Withdrawn, output_is_gone
 from safelight.release.multipart import DicomMultipart
 
 #: A batch closes at whichever comes first: a server works on one while the next arrives. Services limit the size of a
@@ -160,7 +160,7 @@ class DicomwebDestination:
         try:
             body = DicomMultipart([file.path for file in batch])
         except OSError:
-            raise IntegrityError("An output file that was verified is not in the work folder any more.") from None
+            raise output_is_gone() from None
         headers = {"Content-Type": body.content_type, "Accept": "application/dicom+json"}
         response = self._request("POST", "/studies", data=body, headers=headers)
         if response.status_code == _TOO_LARGE:
@@ -235,7 +235,7 @@ def _batches(files: Sequence[OutputFile]) -> Iterator[list[OutputFile]]:
         try:
             here = file.path.stat().st_size
         except OSError:
-            raise IntegrityError("An output file that was verified is not in the work folder any more.") from None
+            raise output_is_gone() from None
         if batch and (len(batch) == BATCH_FILES or size + here > BATCH_BYTES):
             yield batch
             batch, size = [], 0

@@ -7,9 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from safelight.errors import IntegrityError
 from safelight.model import Reason
-from safelight.release.destination import OutputFile, SendResult, Withdrawn
+from safelight.release.destination import OutputFile, SendResult, Withdrawn, output_is_gone
 
 
 class OpenStore(Protocol):
@@ -57,32 +56,36 @@ class FileStore(Protocol):
         ...
 
 
-class FileDestination:
+class StoreDestination:
+    """What all destinations that are made of a store have in common."""
+
+    def __init__(self, store: FileStore) -> None:
+        self.store = store
+
+    @property
+    def name(self) -> str:
+        """The store's name."""
+        return self.store.name
+
+    def check(self, project: str) -> None:
+        """Raise our error when nothing could be put there now."""
+        self.store.check(project)
+
+
+class FileDestination(StoreDestination):
     """DICOM as files: ``<project>/<study>/<series>/<instance>.dcm``.
 
     A file that is there already with other content is never overwritten: the new one is refused by its UID. Memory is
     flat; the cost is one read and one write, and one read of both where the file is there already.
     """
 
-    def __init__(self, store: FileStore) -> None:
-        self._store = store
-
-    @property
-    def name(self) -> str:
-        """The store's name."""
-        return self._store.name
-
-    def check(self, project: str) -> None:
-        """Raise our error when nothing could be put there now."""
-        self._store.check(project)
-
     def send(self, project: str, files: Sequence[OutputFile]) -> SendResult:
         """Put the files there. What is complete stays, whatever happens to the next one."""
         result = SendResult()
-        with self._store.open() as store:
+        with self.store.open() as store:
             for file in files:
                 if not file.path.is_file():
-                    raise IntegrityError("An output file that was verified is not in the work folder any more.")
+                    raise output_is_gone()
                 name = f"{project}/{file.relative}"
                 same = store.compare(name, file.path)
                 if same is None:
@@ -101,7 +104,7 @@ class FileDestination:
     def withdraw(self, project: str, studies: Sequence[str]) -> Withdrawn:
         """Delete every file of the studies."""
         result = Withdrawn()
-        with self._store.open() as store:
+        with self.store.open() as store:
             for study in studies:
                 deleted = [store.delete(name) for name in store.names(f"{project}/{study}")]
                 (result.removed if deleted else result.absent).add(study)

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from safelight.errors import IntegrityError
-from safelight.release.destination import OutputFile
+from safelight.release.destination import OutputFile, output_is_gone
 from safelight.release.faults import folder_fault
 
 
@@ -68,5 +67,5 @@ def _line(destination: str, file: OutputFile) -> str:
     try:
         status = file.path.stat()
     except OSError:
-        raise IntegrityError("An output file that was verified is not in the work folder any more.") from None
+        raise output_is_gone() from None
     return f"{destination} {file.sop_uid} {status.st_size} {status.st_mtime_ns}"

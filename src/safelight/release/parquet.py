@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from safelight.release.faults import folder_fault
-from safelight.release.file_store import FileStore
+from safelight.release.file_store import StoreDestination
 from safelight.release.lake import Lake
 from safelight.release.schemas import ROW_HASH
 
@@ -44,20 +44,8 @@ class TableFile:
     sha256: str
 
 
-@dataclass(frozen=True)
-class ParquetDelivery:
+class ParquetDelivery(StoreDestination):
     """A store that tables go to."""
-
-    store: FileStore
-
-    @property
-    def name(self) -> str:
-        """The store's name."""
-        return self.store.name
-
-    def check(self, project: str) -> None:
-        """Raise our error when nothing could be put there now."""
-        self.store.check(project)
 
     def send(self, project: str, extract: datetime, files: Sequence[TableFile]) -> list[str]:
         """Put the files there that are not, or were otherwise; return the names of these. Again, it returns none.

@@ -20,10 +20,10 @@ from pynetdicom import evt
 
 from safelight.dimse import checkpoint, library
 from safelight.dimse.tls import why_refused
-from safelight.errors import DestinationRefused, DestinationUnavailable, IntegrityError, StorageFull
+from safelight.errors import DestinationRefused, DestinationUnavailable, StorageFull
 from safelight.model import DicomPeer, Reason
 from safelight.release.attempts import TryAgain, retrying
-from safelight.release.destination import Left, OutputFile, SendResult, Withdrawn
+from safelight.release.destination import Left, OutputFile, SendResult, Withdrawn, output_is_gone
 
 _VERIFICATION: Final = "1.2.840.10008.1.1"
 #: Presentation contexts of one association (PS3.8 section 9.3.2.2: odd numbers up to 255), one of them for C-ECHO.
@@ -120,7 +120,7 @@ class StoragePeerDestination:
         except RuntimeError:
             raise self._lost() from None
         except OSError:
-            raise IntegrityError("An output file that was verified is not in the work folder any more.") from None
+            raise output_is_gone() from None
         if not answer:
             raise self._lost()
         status = int(answer.Status)
@@ -211,4 +211,4 @@ def _context(file: OutputFile) -> Context | None:
     except (InvalidDicomError, AttributeError, EOFError, ValueError, KeyError):
         return None
     except OSError:
-        raise IntegrityError("An output file that was verified is not in the work folder any more.") from None
+        raise output_is_gone() from None

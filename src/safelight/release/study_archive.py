@@ -14,18 +14,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Final
 
-from safelight.errors import IntegrityError
 from safelight.model import Reason
-from safelight.release.destination import OutputFile, SendResult, Withdrawn
+from safelight.release.destination import OutputFile, SendResult, Withdrawn, output_is_gone
 from safelight.release.faults import folder_fault
-from safelight.release.file_store import FileStore, OpenStore
+from safelight.release.file_store import FileStore, OpenStore, StoreDestination
 
 _CHUNK: Final = 1 << 20
 #: The earliest time that a zip file knows: ours tell none.
 _NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
 
 
-class StudyArchiveDestination:
+class StudyArchiveDestination(StoreDestination):
     """A store that takes each study as a zip file.
 
     Memory is flat; the cost is one more writing and reading of each study.
@@ -36,30 +35,21 @@ class StudyArchiveDestination:
     """
 
     def __init__(self, store: FileStore, scratch: Path) -> None:
-        self._store = store
+        super().__init__(store)
         self._scratch = scratch
-
-    @property
-    def name(self) -> str:
-        """The store's name."""
-        return self._store.name
-
-    def check(self, project: str) -> None:
-        """Raise our error when nothing could be put there now."""
-        self._store.check(project)
 
     def send(self, project: str, files: Sequence[OutputFile]) -> SendResult:
         """Put one zip file a study there. A study arrives as a whole or not at all."""
         result, studies = SendResult(), dict[str, list[OutputFile]]()
         for file in files:
             if not file.path.is_file():
-                raise IntegrityError("An output file that was verified is not in the work folder any more.")
+                raise output_is_gone()
             studies.setdefault(file.study_uid, []).append(file)
         try:
             if self._scratch.exists():
                 shutil.rmtree(self._scratch)  # what a killed export left
             self._scratch.mkdir(parents=True)
-            with self._store.open() as store:
+            with self.store.open() as store:
                 for study, members in studies.items():
                     with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
                         result.add(_send(store, f"{project}/{study}.zip", members, Path(folder)))
@@ -74,7 +64,7 @@ class StudyArchiveDestination:
     def withdraw(self, project: str, studies: Sequence[str]) -> Withdrawn:
         """Delete the zip files of the studies, and what an upload that was cut off left of them."""
         result = Withdrawn()
-        with self._store.open() as store:
+        with self.store.open() as store:
             there = store.names(project)
             for study in studies:
                 names = [name for name in there if name.startswith(f"{project}/{study}.zip")]
