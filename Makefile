@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Most tests wait for a service most of the time: two processes take half as long, on one core, too.
+PROCESSES ?= 2
 # Words after the target's own, as in: make demo ARGS="--help"
 ARGS ?=
 
@@ -27,7 +29,7 @@ services: dev ## Install what the tests talk to: Orthanc, dcmtk, PostgreSQL, vsf
 	@$(BIN)/python -m deployments.install_test_services
 
 test: services ## Run all tests against real services; ARGS="tests/link -x" runs some
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup $(ARGS)
 
 check: dev ## Lint, format, types, import rules, spelling, profiles and projects
 	@$(BIN)/python -m deployments.check $(ARGS)

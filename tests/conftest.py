@@ -29,6 +29,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each module in one process of a distributed run, and all that looks at the demo's one long run in the same."""
+    for item in items:
+        group = "demo" if "demo" in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @contextmanager
 def _pynetdicom_as_it_was() -> Iterator[None]:
     names = ("UNRESTRICTED_STORAGE_SERVICE", "STORE_SEND_CHUNKED_DATASET")
