@@ -121,12 +121,15 @@ def notes(path: Path, *texts: str) -> StagedTable:
 
 def test_a_note_that_names_somebody_stays_and_stops_its_study(hospital: Hospital, lake: Lake, tmp_path: Path) -> None:
     hospital.verify([1, 2, 3], instances=1)
-    hospital.database.put_patients(PROJECT, [OTHER])
-    staged = notes(tmp_path / "notes.parquet", "Compared with Brightwater, Oluwaseun.", "No mass.", "Seen 03/02/2020.")
+    born = KnownIdentifiers(mrn=f"{CANARY}-3", dob=datetime(1956, 3, 12, tzinfo=UTC).date())
+    hospital.database.put_patients(PROJECT, [OTHER, born])
+    # A study's date, as that of patient 2, may be another's that was shifted.
+    texts = ("Compared with Brightwater, Oluwaseun.", "No mass. Seen 03/02/2020.", "Born 12.3.56.")
+    staged = notes(tmp_path / "notes.parquet", *texts)
     places, settings = [FolderDestination(tmp_path / "dicom")], {"tables": [staged]}
     result = export_project(hospital.export(lake, places, **settings))
     assert dict(result.counts.moved) == {"quarantined": 2, "exported": 1}
-    assert lake.read(PROJECT, "note").column("note_text").to_pylist() == ["No mass."]
+    assert lake.read(PROJECT, "note").column("note_text").to_pylist() == [texts[1]]
     (path,) = (tmp_path / "manifests").glob("*.json")
     assert '"rows_withheld": 2' in path.read_text()
     assert export_project(hospital.export(lake, places, **settings)).release_id is None

@@ -64,7 +64,6 @@ class KnownPatients:
 
     index: IdentifierIndex
     births: dict[int, date] = field(default_factory=dict)
-    studies: dict[int, set[date]] = field(default_factory=dict)
     by_mrn: dict[str, int] = field(default_factory=dict)
     by_person: dict[Any, int] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
@@ -100,8 +99,9 @@ class KnownPatients:
                 if value is None or (hits := seen[value]) is None:
                     continue
                 owner = self.by_person.get(people[row])
-                days = [] if owner is None else [self.births.get(owner), *self.studies.get(owner, ())]
-                if kinds := hits.of(owner, [day for day in days if day]):
+                # A study's date is not looked for: one shifted date in seven hundred is another true one by chance.
+                born = None if owner is None else self.births.get(owner)
+                if kinds := hits.of(owner, [born] if born else []):
                     found[row] = min(kinds)
         return found
 
@@ -147,8 +147,6 @@ def known_patients(database: LinkDatabase, project: str, pseudonym_of: Callable[
         made.index.add_number("OTHER_ID", request.participant_id, owner)
         for uid in {request.study_uid, request.located_study_uid}:
             made.index.add_uid(uid)
-        if request.study_date:
-            made.studies.setdefault(owner, set()).add(request.study_date)
         if request.person_id:
             person = pseudonym_of(request.person_id)
             made.by_person[person] = owner
