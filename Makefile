@@ -29,7 +29,7 @@ services: dev ## Install what the tests talk to: Orthanc, dcmtk, PostgreSQL, vsf
 	@$(BIN)/python -m deployments.install_test_services
 
 test: services ## Run all tests against real services; ARGS="tests/link -x" runs some
-	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --no-loadscope-reorder $(ARGS)
 
 check: dev ## Lint, format, types, import rules, spelling, profiles and projects
 	@$(BIN)/python -m deployments.check $(ARGS)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pynetdicom import _config
 
+from tests.scheduling import ModuleScheduling
 from tests.services.azurite import Azurite
 from tests.services.certificates import Authority
 from tests.services.dcmqrscp import Dcmqrscp
@@ -31,10 +32,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each module in one process of a distributed run, and all that looks at the demo's one long run in the same."""
-    for item in items:
-        group = "demo" if "demo" in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with the whole runs: each takes a minute or two, and the one that began last would be waited for alone."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/system/"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ModuleScheduling:
+    """Distribute modules over processes."""
+    return ModuleScheduling(config, log)
 
 
 @contextmanager

@@ -52,6 +52,7 @@ def a_project(profiles: Path) -> None:
     places = [f"    - {{kind: {kind}, block: site-{kind}}}" for kind in ("dicomweb", "ftps", "blob")]
     dicom = text[text.index("  dicom:\n") : text.index("release:")]
     text = text.replace(dicom, "\n".join(["  dicom:", *places, "  parquet:", *places[1:], ""]))
+    text += "site: {signing_key: site-signing-key}\n"
     shutil.copytree(PROFILES, profiles)
     (profiles / "projects" / "demo-hospital.yaml").unlink()
     (profiles / "projects" / f"{PROJECT}.yaml").write_text(text)
@@ -109,7 +110,7 @@ def test_everything_arrives_where_it_should(
             ca_file=key_vault.bundle,
             verify_challenge_resource=False,
         ),
-        "release-signing-key": PseudonymKeyVault(
+        "site-signing-key": PseudonymKeyVault(
             vault_url=key_vault.url,
             key_secret="site-signing-key",
             tenant_id=key_vault.tenant_id,
