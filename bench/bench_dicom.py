@@ -164,7 +164,7 @@ def _install() -> None:
         if marker.exists():
             continue
         # Their own pydicom would stand before ours on the path: dependencies that we have are left out.
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(RIVALS), *package]
+        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--target", str(RIVALS), *package]
         if subprocess.run(command, check=False).returncode != 0:
             sys.exit(f"bench: {name} can't be installed, and without it there is nothing to compare with.")
         marker.touch()
