@@ -34,12 +34,12 @@ def validate_reports(project: str, who: str, labelled_set: str = "") -> dict[str
         ConfigurationError: there is no such set, or the figures do not reach the project's thresholds.
     """
     with open_run(project) as run:
-        setup, configuration, thresholds = report_setup(run), report_setup(run).fingerprint(), run.project.reports.thresholds
+        setup, records, thresholds = report_setup(run), _records(run), run.project.reports.thresholds
         for path in _labelled_sets(run, labelled_set):
             record = validate(path, setup=setup, who=who, at=now(), thresholds=thresholds)
-            record.save(_records(run))
+            record.save(records)
             _show(project, path.stem, record)
-        return _figures(require_validation(_records(run), configuration=configuration, thresholds=thresholds))
+        return _figures(require_validation(records, configuration=setup.fingerprint(), thresholds=thresholds))
 
 
 @task(task_run_name="validated-{project}", **RETRYING)

@@ -82,11 +82,11 @@ def read_labelled(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         ExtractInvalid: unreadable, an id that comes twice, or a line without spans that fit its text.
     """
-    for line in _without_repeats(path):
+    for number, line in enumerate(_without_repeats(path), 1):
         marks = [(mark, len(line["text"])) for key in ("spans", "keep") for mark in line.get(key) or ()]
         if not isinstance(line.get("spans"), list) or not all(_is_mark(mark, length) for mark, length in marks):
             raise ExtractInvalid(
-                f"{path.name}: a line has no 'spans' that fit its text.",
+                f"{path.name}: document {number} has no usable spans.",
                 remedy='Each labelled line has "spans": [{"start": 0, "end": 4, "label": "PATIENT_NAME"}], '
                 "in characters of its text.",
             )

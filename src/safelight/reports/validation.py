@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from safelight.errors import ConfigurationError, ExtractInvalid
+from safelight.errors import ConfigurationError
 from safelight.model import KnownIdentifiers
-from safelight.reports.lines import read_lines
+from safelight.reports.lines import read_labelled
 from safelight.reports.policy import Thresholds
 from safelight.reports.scoring import score
 from safelight.reports.workers import Job, Setup, run
@@ -65,15 +65,10 @@ def validate(
         workers: processes.
 
     Raises:
-        ExtractInvalid: a line without labels, or that can't be read.
+        ExtractInvalid: see ``read_labelled``.
     """
     thresholds = thresholds or Thresholds()
-    documents = list(read_lines(labelled))
-    for number, document in enumerate(documents, 1):
-        if not _is_labelled(document):
-            raise ExtractInvalid(
-                f"{labelled.name}: document {number} has no usable spans.", remedy="Give start, end and label."
-            )
+    documents = list(read_labelled(labelled))
     outputs = {
         str(document["id"]): {"text": clean.text, "status": "quarantined" if clean.problems else "released"}
         for document, clean in zip(documents, run(_jobs(documents), setup=setup, workers=workers), strict=True)
@@ -94,16 +89,6 @@ def _jobs(documents: Sequence[Mapping[str, Any]]) -> Iterator[Job]:
     for document in documents:
         known = KnownIdentifiers.model_validate(document.get("patient") or {})
         yield Job(document["text"], known, _SHIFT_DAYS, known.study_date)
-
-
-def _is_labelled(document: Mapping[str, Any]) -> bool:
-    spans, size = document.get("spans"), len(document["text"])
-    if not isinstance(spans, list):
-        return False
-    return all(
-        isinstance(s, dict) and isinstance(s.get("label"), str) and 0 <= s.get("start", -1) < s.get("end", -1) <= size
-        for s in spans
-    )
 
 
 def _failures(figures: Mapping[str, Any], thresholds: Thresholds) -> Iterator[str]:
