@@ -143,9 +143,8 @@ def _wanted(run: ProjectRun, study: PushedStudy, *, late: bool) -> StudyRequest:
 def _forget_opted_out(run: ProjectRun, request: StudyRequest) -> None:
     """Keep no pixel of a patient who opted out, unless another project has use for the study."""
     entered = run.database.known(request)
-    opted_out = entered is not None and entered.state is RequestState.OPTED_OUT
-    if opted_out and request.study_uid not in run.database.cache_pins():
-        raw_cache_of(run).drop(request.study_uid)
+    if entered is not None and entered.state is RequestState.OPTED_OUT:
+        raw_cache_of(run).remove([request.study_uid])
 
 
 def start_pipeline(project: str, deployment: str, *, before: UUID | None) -> UUID | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from safelight.errors import (
     ArchiveUnreachable,
     DatabaseUnavailable,
     StorageFull,
+    TransientError,
 )
 from safelight.link import LinkDatabase
 from safelight.model import Reason, RequestState
 from tests.archive.conftest import Clock, Stage, a_request, an_archive
-from tests.archive.hostile import HostileArchive
+from tests.archive.hostile import HostileArchive, send_nothing
 from tests.archive.studies import Study
 from tests.services.orthanc import Peer
 
@@ -92,6 +94,26 @@ def test_only_one_worker_tries(hostile: HostileArchive, database: LinkDatabase, 
     first.enter()
 
 
+def test_of_workers_that_come_at_once_one_tries(hostile: HostileArchive, database: LinkDatabase, clock: Clock) -> None:
+    archive = an_archive(hostile, attempts=1, open_after_failures=1, rest_seconds=60)
+    Circuit(archive, database, clock).failed(ArchiveUnreachable("away"))
+    clock.now += timedelta(seconds=61)
+
+    def come(_worker: int) -> bool:
+        try:
+            Circuit(archive, database, clock).enter()
+        except ArchiveClosed:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as workers:
+        assert list(workers.map(come, range(8))).count(True) == 1
+    assert hostile.operations["echo"] == 1
+    # A study that was on its way since before it opened proves nothing.
+    Circuit(archive, database, clock).succeeded()
+    assert database.archive_health("main").state == "half_open"
+
+
 def test_an_archive_that_does_not_even_answer_an_echo_rests_on(
     hostile: HostileArchive, database: LinkDatabase, clock: Clock
 ) -> None:
@@ -108,20 +130,45 @@ def test_an_archive_that_does_not_even_answer_an_echo_rests_on(
     hostile.start()
 
 
-def test_more_failures_than_successes_open_it(hostile: HostileArchive, database: LinkDatabase, clock: Clock) -> None:
-    one = Circuit(an_archive(hostile, open_after_failures=4), database, clock)
-    for _ in range(20):
-        one.failed(ArchiveBusy("busy"))
-        one.succeeded()
-    assert database.archive_health("main").state == "closed"
-    for _ in range(4):
-        one.failed(ArchiveBusy("busy"))
-        one.failed(ArchiveBusy("busy"))
-        one.succeeded()
-        if database.archive_health("main").state == "open":
-            break
-    else:
-        pytest.fail("two failures for each success must open it")
+def test_the_share_that_failed_within_the_window_opens_it(
+    hostile: HostileArchive, database: LinkDatabase, clock: Clock
+) -> None:
+    archive = an_archive(hostile, open_after_failures=4, open_at_share=0.5, window_seconds=60)
+    one = Circuit(archive, database, clock)
+
+    def seen(*failed: bool) -> str:
+        for this in failed:
+            one.failed(ArchiveBusy("busy")) if this else one.succeeded()
+        return database.archive_health("main").state
+
+    assert seen(*[False, True, False] * 10) == "closed", "a third of them, and 10 in all"
+    clock.now += timedelta(seconds=61)
+    assert seen(True, True, True) == "closed", "so few tell nothing, and what was before is over"
+    clock.now += timedelta(seconds=61)
+    assert seen(True, False, True, False, True, False) == "closed"
+    assert seen(True) == "open"
+    assert seen(True, True) == "open", "what was on its way changes nothing"
+    assert database.archive_health("main").failures == 4
+    clock.now += timedelta(seconds=61)
+    trial = Circuit(archive, database, clock)
+    trial.enter()
+    trial.succeeded()
+    assert seen(True, True, True) == "closed", "counted anew"
+
+
+def test_studies_that_stay_incomplete_open_it(
+    hostile: HostileArchive, receiver: StorageReceiver, stage: Stage, database: LinkDatabase
+) -> None:
+    """It finds everything, says that all was sent, and sends nothing: its store is broken, and asking it more is no use."""
+    hostile.send = send_nothing
+    stage.enter(*map(a_request, STUDIES))
+    archive = an_archive(hostile, attempts=1, settle_seconds=0, open_after_failures=3)
+    told: list[TransientError] = []
+    counts = stage.run(receiver, archive, parallel=1, on_trouble=told.append)
+    assert (dict(counts.moved), counts.waiting) == ({"failed": 3}, len(STUDIES) - 3)
+    assert (database.archive_health("main").state, database.archive_health("main").cause) == ("open", "incomplete")
+    assert dict(counts.reasons) == {"incomplete": 3, "archive_closed": len(STUDIES) - 3}
+    assert ["failed too often (incomplete)" in str(one) for one in told] == [True], "said once, and why"
 
 
 @pytest.mark.parametrize(

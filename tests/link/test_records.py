@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from safelight.errors import IntegrityError, KeyUnavailable
-from safelight.link import ArchiveHealth, StageCounts
+from safelight.link import ArchiveHealth, LinkDatabase, StageCounts
 from safelight.model import Address, InstanceOutcome, InstanceResult, KnownIdentifiers, Reason, RequestState
 from safelight.pseudonym import ProjectKey, Pseudonymizer
 from tests.link.conftest import CANARY, PROJECT, Ledger, a_request
@@ -96,6 +98,32 @@ def test_an_archives_health_is_shared(ledger: Ledger) -> None:
         ledger.database.set_archive_health("pacs", health)
         assert ledger.database.archive_health("pacs") == health
     assert ledger.database.archive_health("vna") == ArchiveHealth()
+
+
+def test_of_workers_that_change_the_same_health_one_does(ledger: Ledger, another: Callable[[], LinkDatabase]) -> None:
+    database = another()
+    resting = [ArchiveHealth("open", number, ledger.clock(), "away") for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        changed = list(pool.map(lambda to: database.change_archive_health("pacs", before=ArchiveHealth(), to=to), resting))
+    assert changed.count(True) == 1
+    now = resting[changed.index(True)]
+    assert database.archive_health("pacs") == now
+    assert database.change_archive_health("pacs", before=now, to=ArchiveHealth())
+    assert not database.change_archive_health("pacs", before=now, to=ArchiveHealth("stopped"))
+
+
+def test_studies_of_an_archive_are_counted_in_a_window_and_anew_after_each_change(ledger: Ledger) -> None:
+    database, window = ledger.database, timedelta(minutes=5)
+    assert database.note_study("pacs", failed=True, window=window) == (1, 1)
+    assert database.note_study("pacs", failed=False, window=window) == (1, 2)
+    assert database.note_study("vna", failed=True, window=window) == (1, 1)
+    ledger.clock.forward(minutes=4)
+    assert database.note_study("pacs", failed=True, window=window) == (2, 3)
+    ledger.clock.forward(minutes=4)
+    assert database.note_study("pacs", failed=True, window=window) == (2, 2)
+    database.set_archive_health("pacs", ArchiveHealth("open", 2, ledger.clock(), "away"))
+    assert database.note_study("pacs", failed=True, window=window) == (1, 1)
+    assert database.note_study("vna", failed=False, window=window) == (0, 1), "eight minutes later"
 
 
 def test_a_health_that_nobody_understands_is_refused() -> None:

@@ -10,39 +10,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
 
-from safelight.archive.backoff import next_attempt
 from safelight.archive.cache import RawCache
-from safelight.archive.circuit import Circuit
-from safelight.archive.identifier import StudyAnswer
 from safelight.archive.intake import Intake
-from safelight.archive.locate import resolve
-from safelight.archive.query import Archive, Conversation
+from safelight.archive.pursuit import Ended, Pursuit, Unheard
+from safelight.archive.query import Archive
 from safelight.archive.receiver import StorageReceiver
 from safelight.archive.renewal import renewing
-from safelight.archive.retrieve import Fetched, Incomplete, Retrieval, fetch_cached, wanted_of
-from safelight.errors import (
-    ArchiveBusy,
-    ArchiveClosed,
-    ArchiveMisconfigured,
-    DatabaseUnavailable,
-    LeaseLost,
-    PermanentError,
-    SafelightError,
-    StorageFull,
-    StudyRejected,
-    TransientError,
-)
+from safelight.archive.retrieve import Fetched
+from safelight.errors import ArchiveMisconfigured, SafelightError, TransientError
 from safelight.link import LinkDatabase, Request, StageCounts
-from safelight.model import Reason, RequestState, outcome_of
-
-_NOTHING: Final = Fetched(0, 0)
-_WAITS: Final = {StorageFull: Reason.STORAGE_FULL, ArchiveClosed: Reason.ARCHIVE_CLOSED}
-#: Until when a request waits at most for an archive that is closed.
-_LONGEST_WAIT: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -72,6 +51,7 @@ def locate_and_retrieve(
     lease: timedelta,
     clock: Callable[[], datetime],
     on_progress: OnProgress | None = None,
+    on_trouble: Callable[[TransientError], None] = lambda _error: None,
     modalities: Collection[str] = (),
     max_attempts: int = 3,
     parallel: int | None = None,
@@ -88,6 +68,7 @@ def locate_and_retrieve(
         lease: for how long.
         clock: aware UTC.
         on_progress: told of each request's end, and of arriving instances.
+        on_trouble: told, once each, why studies wait: an archive is closed, stopped, resting or does not answer.
         modalities: that the project allows; they help to resolve an ambiguous answer.
         max_attempts: a request that fails for a passing cause is tried again later, so many times in all.
         parallel: studies at once; by default the largest number of associations that an archive allows, at most 8.
@@ -99,7 +80,9 @@ def locate_and_retrieve(
         ArchiveMisconfigured: an archive refuses us for good. Requests not ended yet are given back, nothing is lost.
         DatabaseUnavailable: the link database went away; the leases expire.
     """
-    batch = _Batch(
+    threads = parallel or min(8, max((archive.use.budget.associations for archive in archives), default=1))
+    progress = _Progress(len(request_ids), on_progress)
+    pursuit = Pursuit(
         database=database,
         archives=list(archives),
         receiver=receiver,
@@ -108,28 +91,28 @@ def locate_and_retrieve(
         clock=clock,
         modalities=modalities,
         max_attempts=max_attempts,
+        on_change=progress.tell,
+        on_trouble=on_trouble,
     )
-    threads = parallel or min(8, max((archive.use.budget.associations for archive in archives), default=1))
-    return batch.run(list(request_ids), lease=lease, threads=threads, on_progress=on_progress)
+    return _Batch(database, receiver, worker, pursuit, progress).run(list(request_ids), lease=lease, threads=threads)
 
 
-@dataclass(frozen=True)
-class _Ended:
-    """What one request came to; no state: it waits."""
+class _Progress:
+    """Tells how far a batch is, one at a time."""
 
-    state: RequestState | None
-    reason: Reason | None = None
-    archive: str = ""
-    fetched: Fetched = _NOTHING
+    def __init__(self, total: int, on_progress: OnProgress | None) -> None:
+        self._total = total
+        self._on_progress = on_progress
+        self._done = 0
+        self._lock = threading.Lock()
 
-
-class _Unheard(Exception):
-    """An archive accepted a C-MOVE and never called us: perhaps it does not know where we are."""
-
-    def __init__(self, archive: Archive, incomplete: Incomplete) -> None:
-        super().__init__()
-        self.archive = archive
-        self.incomplete = incomplete
+    def tell(self, request_id: int, state: str, archive: str, fetched: Fetched) -> None:
+        with self._lock:
+            self._done += bool(state)
+            if self._on_progress is not None:
+                self._on_progress(
+                    RetrievalProgress(self._done, self._total, request_id, state, archive, fetched.received, fetched.bytes)
+                )
 
 
 class _Batch:
@@ -137,37 +120,23 @@ class _Batch:
 
     def __init__(
         self,
-        *,
         database: LinkDatabase,
-        archives: list[Archive],
         receiver: StorageReceiver | Intake,
-        cache: RawCache,
         worker: str,
-        clock: Callable[[], datetime],
-        modalities: Collection[str],
-        max_attempts: int,
+        pursuit: Pursuit,
+        progress: _Progress,
     ) -> None:
         self._database = database
-        self._archives = archives
         self._receiver = receiver
-        self._cache = cache
         self._worker = worker
-        self._clock = clock
-        self._modalities = modalities
-        self._max_attempts = max_attempts
-        self._lock = threading.Lock()
-        self._done = 0
-        self._total = 0
-        self._on_progress: OnProgress | None = None
+        self._pursuit = pursuit
+        self._progress = progress
 
-    # -- the batch
-
-    def run(self, request_ids: list[int], *, lease: timedelta, threads: int, on_progress: OnProgress | None) -> StageCounts:
+    def run(self, request_ids: list[int], *, lease: timedelta, threads: int) -> StageCounts:
         """Drive all requests; see ``locate_and_retrieve``."""
-        self._on_progress, self._total = on_progress, len(request_ids)
         requests = {request.id: request for request in self._database.requests(request_ids)}
-        ended: dict[int, _Ended] = {}
-        unheard: dict[int, _Unheard] = {}
+        ended: dict[int, Ended] = {}
+        unheard: dict[int, Unheard] = {}
         with renewing(requests, ended, database=self._database, worker=self._worker, lease=lease):
             try:
                 self._drive(list(requests.values()), threads, ended, unheard)
@@ -184,15 +153,15 @@ class _Batch:
                     "receiver's host and port, and whether a firewall is between them.",
                 )
             for id_, event in unheard.items():
-                ended[id_] = self._set_aside(requests[id_], event.archive, event.incomplete)
+                ended[id_] = self._pursuit.set_aside(requests[id_], event.archive, event.incomplete)
         counts = Counter(end.state.value for end in ended.values() if end.state is not None)
         reasons = Counter(end.reason.value for end in ended.values() if end.reason is not None)
         return StageCounts(taken=len(requests), moved=dict(counts), reasons=dict(reasons))
 
-    def _drive(self, requests: list[Request], threads: int, ended: dict[int, _Ended], unheard: dict[int, _Unheard]) -> None:
+    def _drive(self, requests: list[Request], threads: int, ended: dict[int, Ended], unheard: dict[int, Unheard]) -> None:
         waiting = iter(requests)
         with ThreadPoolExecutor(threads, thread_name_prefix="retrieval") as pool:
-            running: dict[Future[_Ended], Request] = {}
+            running: dict[Future[Ended], Request] = {}
             try:
                 while True:
                     # Handed out one by one, so that an error which stops the run leaves the rest untouched.
@@ -204,184 +173,17 @@ class _Batch:
                         request = running.pop(future)
                         try:
                             ended[request.id] = future.result()
-                        except _Unheard as event:
+                        except Unheard as event:
                             unheard[request.id] = event
             finally:
                 # On an error: studies at hand end properly and are counted; their requests have moved already.
                 for future, request in running.items():
                     try:
                         ended[request.id] = future.result()
-                    except (SafelightError, _Unheard):
+                    except (SafelightError, Unheard):
                         continue
 
-    # -- one request
-
-    def _one(self, request: Request) -> _Ended:
-        """Bring one request to its end, whatever happens to it; only what stops the run is raised."""
-        try:
-            end = self._outcome(request)
-        except LeaseLost:
-            # Its patient opted out meanwhile, or another worker took it over: theirs to report.
-            end = _Ended(None)
-        with self._lock:
-            self._done += 1
-        self._report(request.id, end.state.value if end.state else "waiting", end.archive, end.fetched)
+    def _one(self, request: Request) -> Ended:
+        end = self._pursuit.follow(request)
+        self._progress.tell(request.id, end.state.value if end.state else "waiting", end.archive, end.fetched)
         return end
-
-    def _outcome(self, request: Request) -> _Ended:
-        try:
-            return self._locate_and_fetch(request)
-        except Incomplete as incomplete:
-            return self._set_aside(request, None, incomplete)
-        except StudyRejected as rejected:
-            return self._end(request, outcome_of(rejected.reason), rejected.reason)
-        except DatabaseUnavailable:
-            raise
-        except TransientError as passing:
-            return self._later(request, passing)
-        except (PermanentError, _Unheard):
-            raise
-        except Exception:  # noqa: BLE001  a defect must cost one study, not the batch; its text may quote data
-            return self._end(request, RequestState.FAILED, Reason.INTERNAL_ERROR)
-
-    def _locate_and_fetch(self, request: Request) -> _Ended:
-        located = request.located_study_uid or request.study_uid.strip()
-        if located and (fetched := fetch_cached(self._cache, wanted_of(request, located))) is not None:
-            return self._retrieved(request, "", located, fetched)
-        passing: TransientError | None = None
-        for archive in self._candidates(request):
-            try:
-                end = self._ask(request, archive)
-            except (StorageFull, DatabaseUnavailable):
-                raise
-            except TransientError as error:
-                # Another archive may have it. If none has, nobody knows: it is not "not found".
-                passing = passing or error
-            else:
-                if end is not None:
-                    return end
-        if passing is not None:
-            raise passing
-        return self._end(request, RequestState.NOT_FOUND, Reason.NOT_IN_ANY_ARCHIVE)
-
-    def _ask(self, request: Request, archive: Archive) -> _Ended | None:
-        """Look for a study in one archive, and fetch it; None when it is not there."""
-        circuit = Circuit(archive, self._database, self._clock)
-        circuit.enter()
-        try:
-            with archive.conversation() as conversation:
-                study = resolve(request, conversation.find_study(_as_located(request)), modalities=self._modalities)
-                end = None if study is None else self._fetch(request, archive, conversation, study)
-        except TransientError as error:
-            circuit.failed(error)
-            raise
-        except StudyRejected:
-            circuit.succeeded()
-            raise
-        circuit.succeeded()
-        return end
-
-    def _candidates(self, request: Request) -> list[Archive]:
-        """Return the archives to ask, the one that has the study first."""
-        return (
-            sorted(self._archives, key=lambda archive: archive.name != request.archive)
-            if request.archive
-            else self._archives
-        )
-
-    def _fetch(self, request: Request, archive: Archive, conversation: Conversation, study: StudyAnswer) -> _Ended:
-        wanted = replace(wanted_of(request, study.study_uid), instances=study.instances)
-        if request.state is RequestState.REQUESTED:
-            self._database.move(
-                request.id,
-                RequestState.LOCATED,
-                worker=self._worker,
-                archive=archive.name,
-                located_study_uid=study.study_uid,
-                announced=study.instances or 0,
-            )
-        fetched = fetch_cached(self._cache, wanted)
-        if fetched is None:
-            retrieval = Retrieval(
-                archive,
-                self._receiver,
-                self._cache,
-                on_arrival=lambda count, size: self._report(request.id, "", archive.name, Fetched(0, count, count, size)),
-            )
-            try:
-                fetched = retrieval.fetch(conversation, wanted)
-            except Incomplete as incomplete:
-                if incomplete.unheard:
-                    raise _Unheard(archive, incomplete) from None
-                raise
-        return self._retrieved(request, archive.name, study.study_uid, fetched, located=True)
-
-    # -- ends
-
-    def _retrieved(
-        self, request: Request, archive: str, study_uid: str, fetched: Fetched, *, located: bool = False
-    ) -> _Ended:
-        archive = archive or request.archive or self._cached_from(study_uid)
-        facts: dict[str, Any] = {"announced": fetched.announced, "received": fetched.received}
-        if request.state is RequestState.REQUESTED and not located:
-            self._database.move(
-                request.id, RequestState.LOCATED, worker=self._worker, archive=archive, located_study_uid=study_uid, **facts
-            )
-        self._database.move(request.id, RequestState.RETRIEVED, worker=self._worker, **facts)
-        return _Ended(RequestState.RETRIEVED, archive=archive, fetched=fetched)
-
-    def _cached_from(self, study_uid: str) -> str:
-        study = self._database.cache_get(study_uid)
-        return study.archive if study else ""
-
-    def _set_aside(self, request: Request, archive: Archive | None, incomplete: Incomplete) -> _Ended:
-        fetched = incomplete.fetched
-        return self._end(
-            request,
-            RequestState.FAILED,
-            Reason.INCOMPLETE,
-            archive=archive.name if archive else "",
-            fetched=fetched,
-        )
-
-    def _end(
-        self,
-        request: Request,
-        state: RequestState,
-        reason: Reason,
-        *,
-        archive: str = "",
-        fetched: Fetched = _NOTHING,
-    ) -> _Ended:
-        facts = {"announced": fetched.announced, "received": fetched.received} if fetched.announced else {}
-        self._database.move(request.id, state, worker=self._worker, reason=reason, **facts)
-        return _Ended(state, reason, archive, fetched)
-
-    def _later(self, request: Request, passing: TransientError) -> _Ended:
-        """Put a request off to its next attempt, or end it when it has had its attempts."""
-        reason = next((reason for kind, reason in _WAITS.items() if isinstance(passing, kind)), Reason.ARCHIVE_UNREACHABLE)
-        # An archive that is closed or busy has not failed the request, so that costs it no attempt.
-        failed = not isinstance(passing, ArchiveClosed | ArchiveBusy)
-        # Read again: locating it may have started a new count.
-        (request,) = self._database.requests([request.id])
-        if failed and request.attempts + 1 >= self._max_attempts:
-            return self._end(request, RequestState.FAILED, reason)
-        not_before = self._clock() + next_attempt(request.attempts if failed else 0, jitter=self._archives[0].jitter)
-        if isinstance(passing, ArchiveClosed) and passing.until is not None:
-            # Not much longer than that: the hours in the project's file may be corrected meanwhile.
-            not_before = max(not_before, min(passing.until, self._clock() + _LONGEST_WAIT))
-        self._database.retry_later(request.id, worker=self._worker, reason=reason, not_before=not_before, counts=failed)
-        return _Ended(None, reason)
-
-    def _report(self, request_id: int, state: str, archive: str, fetched: Fetched) -> None:
-        if self._on_progress is None:
-            return
-        with self._lock:
-            self._on_progress(
-                RetrievalProgress(self._done, self._total, request_id, state, archive, fetched.received, fetched.bytes)
-            )
-
-
-def _as_located(request: Request) -> Request:
-    """Return the request with the UID that it was located under, so that a resumed one needs no search."""
-    return replace(request, study_uid=request.located_study_uid) if request.located_study_uid else request

@@ -209,7 +209,7 @@ class RawCache:
         for study_uid, size in sizes:
             if total <= target_bytes:
                 break
-            if study_uid not in pins and self.drop(study_uid):
+            if study_uid not in pins and self._drop_unneeded(study_uid):
                 total -= size
                 gone += 1
         if total > target_bytes:
@@ -221,23 +221,30 @@ class RawCache:
 
     def remove(self, study_uids: Iterable[str]) -> int:
         """Remove studies, but those that a request of any project needs. Returns how many were there and are gone."""
-        pins, gone = self._database.cache_pins(), 0
-        for study_uid in sorted(set(study_uids) - pins):
+        gone = 0
+        for study_uid in sorted(set(study_uids)):
             with self.lock(study_uid):
-                gone += self._database.cache_get(study_uid) is not None or self.study_folder(study_uid).is_dir()
-                self._database.cache_drop(study_uid)
-                shutil.rmtree(self.study_folder(study_uid), ignore_errors=True)
+                if not self._database.cache_is_pinned(study_uid):
+                    gone += self._database.cache_get(study_uid) is not None or self.study_folder(study_uid).is_dir()
+                    self._forget(study_uid)
         return gone
 
-    def drop(self, study_uid: str) -> bool:
-        """Remove one study: the index entry first, so that it never names a file that is gone. False: someone holds it."""
+    def _drop_unneeded(self, study_uid: str) -> bool:
+        """Remove one study, unless someone holds it or a request needs it by now."""
         try:
             with self._lock_file(study_uid, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                self._database.cache_drop(study_uid)
-                shutil.rmtree(self.study_folder(study_uid), ignore_errors=True)
+                # Asked again: a request that finds it in the cache has said so before it looked, and looks under this lock.
+                if self._database.cache_is_pinned(study_uid):
+                    return False
+                self._forget(study_uid)
         except BlockingIOError:
             return False
         return True
+
+    def _forget(self, study_uid: str) -> None:
+        # The index entry first, so that it never names a file that is gone.
+        self._database.cache_drop(study_uid)
+        shutil.rmtree(self.study_folder(study_uid), ignore_errors=True)
 
     def verify(self) -> Verified:
         """Read every cached file's structure; forget studies with a damaged or missing file, remove files of no study.

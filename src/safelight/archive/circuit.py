@@ -1,9 +1,9 @@
 """The circuit breaker of an archive: what is in trouble is left alone, by all workers at once.
 
-Kept in the link database, so that every worker on every machine sees it. A failed study adds one to a score and a good one
-takes one off, so the circuit opens when more studies fail than succeed for a while. Open, nothing is sent. After a rest one
-worker tries a C-ECHO and one study; then it closes, or opens again. Stopped is the manager's switch, which only a person
-turns back. Workers may read and write at the same moment; then a failure may go uncounted, which delays and breaks nothing.
+Kept in the link database, so that every worker on every machine sees it. How each study went is noted there, and when too
+many of those of the last minutes failed the circuit opens: nothing is sent. After a rest one worker tries a C-ECHO and one
+study; then it closes, or opens again. Stopped is the manager's switch, which only a person turns back. A change counts only
+where nobody else was first, so no two workers try at once, and none undoes the switch.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from safelight.archive.query import Archive
+from safelight.archive.retrieve import Incomplete
 from safelight.errors import ArchiveClosed, DatabaseUnavailable, StorageFull, TransientError
 from safelight.link import ArchiveHealth, LinkDatabase
 
@@ -20,10 +21,10 @@ _CLOSED: Final = ArchiveHealth()
 
 
 class Circuit:
-    """The circuit of one archive.
+    """The circuit of one archive, for one study.
 
     Args:
-        archive: which; its settings say after how many failures it opens, and for how long.
+        archive: which; its settings say how many failures open it, and for how long.
         database: link database.
         clock: aware UTC.
     """
@@ -32,6 +33,16 @@ class Circuit:
         self._archive = archive
         self._database = database
         self._clock = clock
+        #: Set while this study is the one that tries whether the archive has recovered.
+        self._trial: ArchiveHealth | None = None
+
+    def is_closed(self) -> bool:
+        """Tell whether all is well; False: it has rested, and the next study tries it.
+
+        Raises:
+            ArchiveClosed: nothing may be sent; the message says until when or by whom.
+        """
+        return self._look().state == _CLOSED.state
 
     def enter(self) -> None:
         """Let one study through. One read of the database; more only when something is wrong.
@@ -40,53 +51,81 @@ class Circuit:
             ArchiveClosed: the circuit is open, or the archive is stopped; the message says until when or by whom.
             TransientError, ArchiveMisconfigured: the C-ECHO that should have closed the circuit failed.
         """
-        name, health = self._archive.name, self._database.archive_health(self._archive.name)
-        if health.state == "closed":
+        health = self._look()
+        if health.state == _CLOSED.state:
             return
-        if health.state == "stopped":
-            raise ArchiveClosed(
-                f"Archive '{name}' is stopped by its manager{f': {health.cause}' if health.cause else ''}.",
-                remedy="It goes on with 'safelight archive resume'.",
-            )
-        until = (health.opened_at or self._clock()) + timedelta(seconds=self._archive.use.rest_seconds)
-        if self._clock() < until:
-            raise ArchiveClosed(
-                f"Archive '{name}' failed too often ({health.cause or 'no cause given'}).",
-                remedy=f"It rests until {until:%H:%M:%S} UTC.",
-                until=until,
-            )
-        # Whoever comes now tries; the others wait for one more rest, also when the one who tries is killed.
-        self._write(ArchiveHealth("half_open", health.failures, self._clock(), health.cause))
+        # Who comes first tries; the others wait for one more rest, also when the one who tries is killed.
+        trial = ArchiveHealth("half_open", health.failures, self._clock(), health.cause)
+        if not self._change(health, trial):
+            raise self._resting(trial)
+        self._trial = trial
         try:
             self._archive.echo()
         except TransientError as error:
             self.failed(error)
             raise
 
+    def _look(self) -> ArchiveHealth:
+        health = self._database.archive_health(self._archive.name)
+        if health.state == "stopped":
+            raise ArchiveClosed(
+                f"Archive '{self._archive.name}' is stopped by its manager{f': {health.cause}' if health.cause else ''}.",
+                remedy="It goes on with 'safelight archive resume'.",
+            )
+        if health.opened_at is not None and self._clock() < self._until(health.opened_at):
+            raise self._resting(health)
+        return health
+
+    def _until(self, since: datetime) -> datetime:
+        return since + timedelta(seconds=self._archive.use.rest_seconds)
+
+    def _resting(self, health: ArchiveHealth) -> ArchiveClosed:
+        until = self._until(health.opened_at or self._clock())
+        return ArchiveClosed(
+            f"Archive '{self._archive.name}' failed too often ({health.cause or 'no cause given'}).",
+            remedy=f"It rests until {until:%H:%M:%S} UTC.",
+            until=until,
+        )
+
     def succeeded(self) -> None:
         """Note that a study went well, also when the answer was that it does not exist."""
-        health = self._database.archive_health(self._archive.name)
-        # A study that was on its way when the circuit opened proves nothing.
-        if health.state == "half_open":
-            self._write(_CLOSED)
-        elif health.state == "closed" and health.failures:
-            self._write(ArchiveHealth("closed", health.failures - 1, None, health.cause))
+        if self._trial is not None:
+            self._change(self._trial, _CLOSED)
+        else:
+            self._note(failed=False)
 
     def failed(self, error: Exception) -> None:
         """Note that a study failed. Errors that say nothing about the archive's health are not counted."""
-        if not isinstance(error, TransientError) or isinstance(error, ArchiveClosed | StorageFull | DatabaseUnavailable):
+        if not isinstance(error, TransientError | Incomplete) or isinstance(
+            error, ArchiveClosed | StorageFull | DatabaseUnavailable
+        ):
             return
-        health = self._database.archive_health(self._archive.name)
-        failures = health.failures + 1
-        if health.state == "half_open" or (health.state == "closed" and failures >= self._archive.use.open_after_failures):
-            self._write(ArchiveHealth("open", failures, self._clock(), error.code))
-        elif health.state == "closed":
-            self._write(ArchiveHealth("closed", failures, None, error.code))
+        if self._trial is not None:
+            self._open(self._trial, self._trial.failures + 1, error)
+            return
+        use, (failures, studies) = self._archive.use, self._note(failed=True)
+        if failures >= use.open_after_failures and failures >= use.open_at_share * studies:
+            self._open_unless_open(failures, error)
 
-    def _write(self, health: ArchiveHealth) -> None:
-        # The manager's switch is never turned back by a worker that read before it was set.
-        if self._database.archive_health(self._archive.name).state != "stopped":
-            self._database.set_archive_health(self._archive.name, health)
+    def is_away(self, error: TransientError) -> None:
+        """Open it at once: the archive does not answer a C-ECHO, so no study need find that out."""
+        self._open_unless_open(1, error)
+
+    def _note(self, *, failed: bool) -> tuple[int, int]:
+        window = timedelta(seconds=self._archive.use.window_seconds)
+        return self._database.note_study(self._archive.name, failed=failed, window=window)
+
+    def _open_unless_open(self, failures: int, error: TransientError | Incomplete) -> None:
+        # A study that was on its way when another opened it, or the manager stopped it, changes nothing.
+        if (health := self._database.archive_health(self._archive.name)).state == _CLOSED.state:
+            self._open(health, failures, error)
+
+    def _open(self, before: ArchiveHealth, failures: int, error: TransientError | Incomplete) -> None:
+        cause = error.reason.value if isinstance(error, Incomplete) else error.code
+        self._change(before, ArchiveHealth("open", failures, self._clock(), cause))
+
+    def _change(self, before: ArchiveHealth, to: ArchiveHealth) -> bool:
+        return self._database.change_archive_health(self._archive.name, before=before, to=to)
 
 
 def stop(database: LinkDatabase, archive: str, *, cause: str, clock: Callable[[], datetime]) -> None:

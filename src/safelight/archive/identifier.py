@@ -78,10 +78,11 @@ def matching_value(value: str) -> str:
     """Return the value to match by, outer white space stripped; empty when there is none.
 
     Raises:
-        StudyRejected: bad_value, when it holds a wildcard, the value separator or a control character.
+        StudyRejected: bad_value, when it holds a wildcard, the value separator or a control character, or is a pair of
+            quotes, which newer archives take for every empty value.
     """
     value = value.strip()
-    if any(character in "*?\\" or not character.isprintable() for character in value):
+    if value == '""' or any(character in "*?\\" or not character.isprintable() for character in value):
         raise StudyRejected(Reason.BAD_VALUE, "An identifier holds a wildcard or control character; it is not sent.")
     return value
 
@@ -98,6 +99,14 @@ def matching_uid(value: str) -> str:
     return value
 
 
+def values_of(match: Keys) -> dict[int, list[str]]:
+    """Return the values of each key. Raises ValueError for none, or an empty one: a mistake of the caller."""
+    lists = {tag: [value] if isinstance(value, str) else list(value) for tag, value in match.items()}
+    if not lists or not all(values and all(values) for values in lists.values()):
+        raise ValueError("a key without a value matches everything")
+    return lists
+
+
 def encode(level: str, match: Keys, wanted: Sequence[int] = (), *, character_set: str = "") -> Dataset:
     """Return the identifier of a query or retrieval.
 
@@ -111,11 +120,7 @@ def encode(level: str, match: Keys, wanted: Sequence[int] = (), *, character_set
         StudyRejected: bad_value, when a value can't be written in the archive's character set.
         ValueError: a key without a value; a mistake of the caller.
     """
-    if not match:
-        raise ValueError("an identifier needs a key")
-    lists = {tag: [value] if isinstance(value, str) else list(value) for tag, value in match.items()}
-    if not all(values and all(values) for values in lists.values()):
-        raise ValueError("a key without a value matches everything")
+    lists = values_of(match)
     texts = [text for values in lists.values() for text in values]
     if not character_set and not all(text.isascii() for text in texts):
         character_set = "ISO_IR 192"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -47,8 +47,14 @@ class Session(Protocol):
     def find(self, level: str, match: Keys, wanted: Sequence[int]) -> list[Answer]:
         """Ask for studies, series or instances ("STUDY", "SERIES", "IMAGE")."""
 
-    def retrieve(self, part: Part, intake: Intake, destination: str) -> None:
-        """Have a part of a study come into ``intake``; by C-MOVE, the receiver that fills it is ``destination``."""
+    def retrieve(self, part: Part, intake: Intake, destination: str) -> bool:
+        """Have a part of a study come into ``intake``; by C-MOVE, the receiver that fills it is ``destination``.
+
+        Returns whether the archive says that it sent all of it.
+        """
+
+    def resting(self) -> AbstractContextManager[None]:
+        """Have it cost next to nothing while it waits for its next operation."""
 
     def close(self) -> None:
         """End it in good order."""
@@ -226,7 +232,8 @@ class Conversation:
     def _ready(self) -> Session:
         """Return the open association, with leave to send one operation on it."""
         # Leave comes first: an association that waits for it would be one that the archive holds for nothing.
-        self._archive.throttle.operation()
+        with self._session.resting() if self._session is not None else nullcontext():
+            self._archive.throttle.operation()
         if self._session is None:
             self._session = self._archive.open_session(self._held)
         return self._session
@@ -245,7 +252,8 @@ class Conversation:
 
         Asked by UID, else by accession number with the patient's id, else, where the project allows it, by accession
         number alone. The first way that has an answer counts. Answers that do not hold the value asked for are dropped:
-        some archives ignore keys that they do not know.
+        some archives ignore keys that they do not know. Patient Root knows no study without its patient (PS3.4 section
+        C.6.1.2): there the patient's id goes along with the UID.
 
         Raises:
             StudyRejected: bad_value, when an identifier may not be sent.
@@ -255,7 +263,8 @@ class Conversation:
             ids.matching_value(request.mrn),
             ids.matching_value(request.accession_number),
         )
-        if uid and (found := self._studies({ids.STUDY_UID: uid})):
+        with_patient = {ids.PATIENT_ID: mrn} if mrn and self._archive.use.information_model == "patient" else {}
+        if uid and (found := self._studies({ids.STUDY_UID: uid, **with_patient})):
             return found
         if accession and mrn and (found := self._studies({ids.ACCESSION_NUMBER: accession, ids.PATIENT_ID: mrn})):
             return found
@@ -265,7 +274,6 @@ class Conversation:
 
     def _studies(self, match: Mapping[int, str]) -> list[StudyAnswer]:
         if self._archive.use.information_model == "patient" and ids.PATIENT_ID not in match:
-            # Patient Root knows no study without its patient (PS3.4 section C.6.1.2).
             return []
         found: dict[str, StudyAnswer] = {}
         for answer in self._all_studies(match):
@@ -359,15 +367,15 @@ class Conversation:
             keys[ids.PATIENT_ID] = ids.matching_value(patient_id)
         return keys
 
-    def retrieve(self, part: Part, intake: Intake, *, destination: str = "") -> None:
-        """Have a part of a study sent. One attempt, and no word on how it ended: count what has arrived.
+    def retrieve(self, part: Part, intake: Intake, *, destination: str = "") -> bool:
+        """Have a part of a study sent, in one attempt. Returns the archive's word that it was: count what has arrived.
 
         Args:
             part: of which study, and of which patient.
             intake: where it arrives.
             destination: AE title of the receiver that fills ``intake``; for C-MOVE.
         """
-        self._run(RETRIEVAL, lambda session: session.retrieve(part, intake, destination), attempts=1)
+        return self._run(RETRIEVAL, lambda session: session.retrieve(part, intake, destination), attempts=1)
 
 
 def _answers(study: StudyAnswer, match: Mapping[int, str]) -> bool:

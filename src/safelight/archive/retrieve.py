@@ -57,7 +57,10 @@ class Fetched:
 
 
 class Incomplete(StudyRejected):
-    """Something announced did not come. ``fetched`` has the counts; ``unheard``: the archive never called us at all."""
+    """Something announced did not come. ``fetched`` has the counts.
+
+    ``unheard``: the archive says that it could not send everything, and never called us at all.
+    """
 
     def __init__(self, fetched: Fetched, *, unheard: bool) -> None:
         super().__init__(Reason.INCOMPLETE, f"{fetched.received} of {fetched.announced} instances arrived")
@@ -75,7 +78,8 @@ def fetch_cached(cache: RawCache, wanted: Wanted) -> Fetched | None:
     Raises:
         StudyRejected: patient_mismatch, when the cached study is another patient's.
     """
-    study = cache.get(wanted.study_uid)
+    with cache.lock(wanted.study_uid):
+        study = cache.get(wanted.study_uid)
     if study is None or not study.complete or wanted.instances not in {None, len(study.instances)}:
         return None
     instances = [one for one in study.instances if not wanted.series_uids or one.series_uid in wanted.series_uids]
@@ -169,7 +173,7 @@ class Retrieval:
             on_instance=self._instance_came,
         )
         try:
-            error = self._fetch_missing(conversation, wanted, announced, there, expectation)
+            error, refused = self._fetch_missing(conversation, wanted, announced, there, expectation)
         finally:
             there.update(expectation.arrived)
             whole = {sop_uid: arrived for sop_uid, arrived in there.items() if sop_uid in announced}
@@ -186,7 +190,7 @@ class Retrieval:
             raise StorageFull("No room is left for arriving instances.", remedy="Free space on the raw cache's disk.")
         if error is not None:
             raise error
-        raise Incomplete(fetched, unheard=self._calls() == calls_before == 0)
+        raise Incomplete(fetched, unheard=refused and self._calls() == calls_before == 0)
 
     def _instance_came(self, size: int, seconds: float | None) -> None:
         throttle = self._archive.throttle
@@ -206,9 +210,12 @@ class Retrieval:
         announced: Mapping[str, InstanceAnswer],
         there: Mapping[str, Arrived],
         expectation: Expectation,
-    ) -> TransientError | None:
-        """Ask for what is missing until it is there or the attempts are used up; return the last passing error."""
-        archive, error = self._archive, None
+    ) -> tuple[TransientError | None, bool]:
+        """Ask for what is missing until it is there or the attempts are used up.
+
+        Returns the last passing error, and whether the archive said of any part that it could not send all of it.
+        """
+        archive, error, refused = self._archive, None, False
         wait = FullJitter(archive.jitter)
         with self._intake.expect(expectation):
             for attempt in range(archive.use.attempts):
@@ -221,7 +228,7 @@ class Retrieval:
                 for part in _plan(wanted, missing, announced):
                     expectation.retrieval_begins()
                     try:
-                        conversation.retrieve(
+                        refused |= not conversation.retrieve(
                             part, self._intake, destination=self._receiver.ae_title if self._receiver else ""
                         )
                     except ArchiveClosed:
@@ -230,7 +237,7 @@ class Retrieval:
                         error = passing
                         break
                 self._settle(expectation, missing)
-        return error
+        return error, refused
 
     def _settle(self, expectation: Expectation, missing: set[str]) -> None:
         """Wait for instances on their way: some archives answer before they have sent everything."""

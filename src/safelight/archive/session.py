@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -234,10 +234,10 @@ class DimseSession:
             raise self._lost(f"C-{operation}")
         return final
 
-    def retrieve(self, part: Part, intake: Intake, destination: str) -> None:
+    def retrieve(self, part: Part, intake: Intake, destination: str) -> bool:
         """Have a part of a study sent, by C-MOVE to ``destination`` or by C-GET, and wait until that has ended.
 
-        How it ended is not looked at: an archive's word is not to be trusted, and instances are counted on disk.
+        Returns whether the archive says that all of it was sent. Its word proves nothing: instances are counted on disk.
 
         Raises:
             ArchiveUnreachable: lost, or silent for too long (then it was cancelled first).
@@ -269,6 +269,7 @@ class DimseSession:
             )
         if final.Status in {_NOT_SUPPORTED, _NOT_AUTHORIZED}:
             self._check(f"C-{operation}", final)
+        return bool(final.Status == SUCCESS)
 
     def _offer(self, sop_classes: frozenset[str], intake: Intake) -> None:
         """Have an association on which these SOP classes may be sent to us."""
@@ -277,6 +278,10 @@ class DimseSession:
         self.close()
         self._associate(storage_contexts(sop_classes), intake)
         self._offered = sop_classes
+
+    def resting(self) -> AbstractContextManager[None]:
+        """Have the association cost next to nothing while it waits for leave."""
+        return library.resting(self._association)
 
     def close(self) -> None:
         """Release the association."""

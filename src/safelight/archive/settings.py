@@ -37,6 +37,10 @@ class ArchiveUse(BaseModel):
         "association, or QIDO-RS and WADO-RS; then the block is of a DICOMweb server.",
     )
     accession_alone: bool = Field(default=False, description="Ask by accession number without the patient's id, too.")
+    ask_for_cached: bool = Field(
+        default=False,
+        description="Ask whether a study that the raw cache has whole has grown, too: a query a study. By default it costs none.",
+    )
     attempts: int = Field(default=3, ge=1, le=20, description="Attempts an operation, with exponential backoff.")
     move_timeout_seconds: float = Field(default=300, gt=0, description="Silence in a retrieval after which it has failed.")
     timeout_seconds: float = Field(default=60, gt=0, description="Silence on anything else after which it has failed.")
@@ -65,6 +69,10 @@ class ArchiveUse(BaseModel):
         default="", description="Specific Character Set of the archive where its answers don't say; empty: ASCII."
     )
     open_after_failures: int = Field(
-        default=5, ge=1, le=1000, description="So many more failures than successes, and nothing is sent for a rest."
+        default=5, ge=1, le=1000, description="So many studies failed within the window, at least, and it is left alone."
     )
+    open_at_share: float = Field(
+        default=0.5, gt=0, le=1, description="And these are such a share of all studies within the window, at least."
+    )
+    window_seconds: float = Field(default=300, gt=0, le=86400, description="How far back failures are counted.")
     rest_seconds: float = Field(default=60, gt=0, le=86400, description="How long an archive that failed is left alone.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -113,7 +113,8 @@ class WebSession:
         self._search("/studies", {ids.STUDY_UID: _NO_STUDY}, (), offset=0)
 
     def find(self, level: str, match: Keys, wanted: Sequence[int]) -> list[Answer]:
-        """Search at one level, page by page, and return the answers."""
+        """Search at one level, page by page, and return the answers. Raises ValueError for a key without a value."""
+        ids.values_of(match)
         path, keys = "/studies", dict(match)
         if level != "STUDY":
             path += f"/{keys.pop(ids.STUDY_UID)}" + ("/series" if level == "SERIES" else "")
@@ -148,19 +149,21 @@ class WebSession:
             more = len(items) >= _PAGE or "299" in response.headers.get("Warning", "")
             return [JsonAnswer(item) for item in items if isinstance(item, dict)], more
 
-    def retrieve(self, part: Part, intake: Intake, destination: str) -> None:  # noqa: ARG002  nobody else is called
+    def retrieve(self, part: Part, intake: Intake, destination: str) -> bool:  # noqa: ARG002  nobody else is called
         """Fetch a part of a study; a request for the whole of it, or one for each instance that is named.
 
         Raises:
             ArchiveUnreachable: the body ended too early; what came before is kept.
         """
+        ids.values_of(ids.keys_of(part, patient_root=False)[1])
         path = f"/studies/{part.study_uid}" + (f"/series/{part.series_uid}" if part.series_uid else "")
         paths = [f"{path}/instances/{sop_uid}" for sop_uid in part.sop_uids] or [path]
         for number, one in enumerate(paths):
             if number:
                 self._before_request()
             if not self._fetch(one, intake):
-                return
+                break
+        return True
 
     def _fetch(self, path: str, intake: Intake) -> bool:
         """Fetch what is at an address; False: there is no room for it."""
@@ -273,6 +276,10 @@ class WebSession:
             f"Archive '{name}' refused a request (status {status}).",
             remedy="Check that the address in its block is that of its DICOMweb service, and what it supports.",
         )
+
+    def resting(self) -> AbstractContextManager[None]:
+        """Nothing runs between two requests."""
+        return nullcontext()
 
     def close(self) -> None:
         """Close the connections."""

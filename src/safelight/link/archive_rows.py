@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from safelight.link import cache_index, paces, results
+from safelight.link import cache_index, health, paces
 from safelight.link.connection import open_engine, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sqlalchemy.engine import Connection
 
@@ -74,6 +74,11 @@ class ArchiveRows:
         with self._write() as connection:
             cache_index.drop(connection, study_uid)
 
+    def cache_is_pinned(self, study_uid: str) -> bool:
+        """Tell whether a request of any project still needs a study in the cache."""
+        with self._read() as connection:
+            return study_uid in cache_index.pins(connection, only=study_uid)
+
     def cache_pins(self) -> set[str]:
         """Return the studies that a request of any project still needs in the cache."""
         with self._read() as connection:
@@ -84,12 +89,23 @@ class ArchiveRows:
     def archive_health(self, archive: str) -> ArchiveHealth:
         """Return the circuit breaker's state of one archive."""
         with self._read() as connection:
-            return results.health(connection, archive)
+            return health.of(connection, archive)
 
-    def set_archive_health(self, archive: str, health: ArchiveHealth) -> None:
-        """Set the circuit breaker of one archive for all workers."""
+    def set_archive_health(self, archive: str, to: ArchiveHealth) -> None:
+        """Set the circuit breaker of one archive for all workers, whatever it was; its studies are counted anew."""
         with self._write() as connection:
-            results.set_health(connection, archive, health, now=self._clock())
+            health.write(connection, archive, to, now=self._clock())
+
+    def change_archive_health(self, archive: str, *, before: ArchiveHealth, to: ArchiveHealth) -> bool:
+        """Set the circuit breaker of one archive for all workers, unless another worker was first: then nothing changes."""
+        with self._write() as connection:
+            return health.change(connection, archive, before=before, to=to, now=self._clock())
+
+    def note_study(self, archive: str, *, failed: bool, window: timedelta) -> tuple[int, int]:
+        """Note how a study went at an archive. Returns how many failed in the window, and how many there were in it."""
+        with self._write() as connection:
+            now = self._clock()
+            return health.note_study(connection, archive, failed=failed, since=now - window, now=now)
 
     def archive_paces(self, archive: str, *, last: int = 1) -> list[ArchivePace]:
         """Return the last changes of an archive's pace, the newest first; none when it never changed."""

@@ -104,8 +104,13 @@ def drop(connection: Connection, study_uid: str) -> None:
     connection.execute(delete(_S).where(_S.c.study_uid == study_uid))
 
 
-def pins(connection: Connection) -> set[str]:
-    """Return the studies that a request of any project still needs; also those that are there before they are asked for."""
+def pins(connection: Connection, *, only: str | None = None) -> set[str]:
+    """Return the studies that a request of any project still needs; also those that are there before they are asked for.
+
+    Args:
+        connection: to the database.
+        only: look at this study alone.
+    """
     table = schema.request
     states = [state.value for state in _NEEDS_ORIGINALS]
     located = select(table.c.located_study_uid).where(table.c.state.in_(states), table.c.located_study_uid != "")
@@ -114,4 +119,6 @@ def pins(connection: Connection) -> set[str]:
         .join(table, table.c.study_uid == _S.c.study_uid)
         .where(table.c.state == RequestState.REQUESTED.value)
     )
+    if only is not None:
+        located, pushed = located.where(table.c.located_study_uid == only), pushed.where(_S.c.study_uid == only)
     return {*connection.scalars(located.distinct()), *connection.scalars(pushed.distinct())}

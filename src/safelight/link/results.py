@@ -1,4 +1,4 @@
-"""What became of instances, archives' health, and releases."""
+"""What became of instances, and releases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from safelight.errors import IntegrityError
 from safelight.link import schema
 from safelight.link.batches import in_batches
 from safelight.link.extracts import insert as insert_unless_known
-from safelight.link.rows import ArchiveHealth, ReleaseRow
+from safelight.link.rows import ReleaseRow
 from safelight.model import InstanceOutcome, InstanceResult, Reason
 
 if TYPE_CHECKING:
@@ -65,30 +65,6 @@ def instances(connection: Connection, request_id: int) -> list[InstanceResult]:
         )
         for row in connection.execute(select(table).where(table.c.request_id == request_id).order_by(table.c.id))
     ]
-
-
-def health(connection: Connection, archive: str) -> ArchiveHealth:
-    """Return an archive's health; one never heard of is closed, which lets requests through."""
-    table = schema.archive_health
-    row = connection.execute(select(table).where(table.c.archive == archive)).one_or_none()
-    return ArchiveHealth(row.state, row.failures, row.opened_at, row.cause) if row else ArchiveHealth()
-
-
-def set_health(connection: Connection, archive: str, value: ArchiveHealth, *, now: datetime) -> None:
-    """Write an archive's health down for all workers."""
-    table = schema.archive_health
-    values = {
-        "state": value.state,
-        "failures": value.failures,
-        "opened_at": value.opened_at,
-        "cause": value.cause,
-        "updated_at": now,
-    }
-    connection.execute(
-        insert_unless_known(connection, table)
-        .values(archive=archive, **values)
-        .on_conflict_do_update(index_elements=[table.c.archive], set_=values)
-    )
 
 
 def record_release(

@@ -271,6 +271,17 @@ archive_health: Final = Table(
     _time("updated_at"),
 )
 
+#: How the last studies that an archive was asked for went: what its circuit is judged by. Old rows go.
+archive_study: Final = Table(
+    "archive_study",
+    metadata,
+    _id(),
+    Column("archive", String(255), nullable=False),
+    Column("failed", Boolean, nullable=False),
+    _time("at"),
+    Index(None, "archive", "at"),
+)
+
 #: Every change of an archive's pace, and why; the last one counts. Rows are only ever added.
 archive_pace: Final = Table(
     "archive_pace",
