@@ -35,6 +35,7 @@ def load(folder: Path, text: str, **more: object) -> object:
         ('"(0019,ACME,23)": keep', "VR of this private element is not known"),
         ("PatientID: scramble", "no operation 'scramble'"),
         ("PatientID: hash", "can be rebuilt from a list"),
+        ("SelectorUNValue: keep", "nobody knows what a value of VR UN holds"),
         ("StudyTime: date-shift", "does not fit the VR TM"),
         ("PatientSex: secure-hash", "does not fit the VR CS"),
         ("StationAETitle: secure-hash", "does not fit the VR AE"),

@@ -125,6 +125,7 @@ class ElementStep:
             return element(detail.tag, b"CS", raw)
         if kind <= KEEP_NOTED:
             return self._keep(head, step, actual, raw)
+        state.signed = actual == b"SS"
         new = self._act(step, raw)
         if new is None:
             return self._gone(step)
@@ -178,7 +179,7 @@ class ElementStep:
         vrs = step.detail.vrs
         if vr in vrs:
             return vr
-        if vr == b"":
+        if vr == b"" or (vr == b"UN" and step.kind == CHANGE):
             if b"SS" in vrs and b"US" in vrs:
                 if b"OW" in vrs and length > 2 * 3:
                     return b"OW"
@@ -213,6 +214,8 @@ class ElementStep:
         # The same offset can lie in any block, so the step's element number is this file's.
         step = block.steps[tag & 0xFF]
         step.detail.tag = tag
+        if step.kind == CONSTANT:
+            step.detail.constant = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + step.detail.constant[4:]
         return step
 
     # -- sequences
@@ -228,6 +231,8 @@ class ElementStep:
             raise StudyRejected(Reason.NESTING_LIMIT)
         if vr == b"UN":
             implicit = True
+        # A private one may hold others of its creator, in another block.
+        tag_of_sequence = step.detail.tag
         items = step.detail.items or self._program.items
         place = len(out)
         out.append(b"")
@@ -248,8 +253,7 @@ class ElementStep:
             item, pos = self._item(items, data, pos, stop if size == UNDEFINED else pos + size, size, implicit, depth)
             out.append(_ITEM_HEAD + struct.pack("<I", len(item)) + item)
             length += 8 + len(item)
-        tag = step.detail.tag
-        out[place] = struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, b"SQ", 0, length)
+        out[place] = struct.pack("<HH2sHI", tag_of_sequence >> 16, tag_of_sequence & 0xFFFF, b"SQ", 0, length)
         self.kept += 1
 
     def _item(
@@ -343,6 +347,8 @@ class ElementStep:
                     self._creator(tag, length, data[value:stop], blocks, out)
             elif step.kind == SEQUENCE:
                 self._sequence(step, data, value, stop, vr, implicit, depth + 1, out)
+            elif step.kind == CONSTANT:
+                out.append(self._constant(step))
             elif length == UNDEFINED or step.kind == PIXELS:
                 self.removed += 1
             elif step.kind == CODED:

@@ -61,6 +61,8 @@ def misfit(address: Address, operation: Operation) -> tuple[str, str] | None:
     if not vr and operation.op != "remove":
         kind = "private element" if address.creator else "element"
         return f"the VR of this {kind} is not known, so its value can't be checked.", "Use remove, or leave it out."
+    if vr == "UN" and operation.op == "keep":
+        return "nobody knows what a value of VR UN holds, so it can't be checked.", "Use remove, or leave it out."
     if keyword in OWNED and operation.op not in {"keep", "remove"}:
         return "the engine writes this element itself.", "Leave it out."
     if address.repeating and operation.op not in {"remove", "keep"}:

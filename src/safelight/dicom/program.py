@@ -269,6 +269,9 @@ class Compiler:
             if keyword == "PatientBirthDate":
                 return lambda raw, state: values.birth_floor(state.study_year)(raw), "year"
             return _pure(values.date_floor(vr)), ""
+        if isinstance(operation, NumRange) and vr == "US or SS":
+            unsigned, signed = values.num_range(operation, "US"), values.num_range(operation, "SS")
+            return lambda raw, state: (signed if state.signed else unsigned)(raw), ""
         if isinstance(operation, NumRange):
             return _pure(values.num_range(operation, vr)), ""
         if isinstance(operation, Uid):

@@ -102,10 +102,9 @@ class Rewriter(ElementStep):
         pending = list(slots)
         next_slot = pending[0] if pending else NO_SLOT
         blocks: Blocks = {}
-        if implicit:
-            # Sequences before (0028,0103) may hold elements whose VR depends on it; a wrong guess changes no value.
-            at = data.find(_PIXEL_REPRESENTATION, start) + 8
-            self._state.pixel_representation = data[at] if 8 <= at < len(data) else 0
+        # Sequences before (0028,0103) may hold elements whose VR depends on it, in Implicit VR.
+        at = data.find(_REPRESENTATION[implicit], start) + 8
+        state.pixel_representation = data[at] if 8 <= at < len(data) else 0
         have = len(data)
         edge = have - 12
         end = self._size - base
@@ -281,5 +280,6 @@ class Rewriter(ElementStep):
         return step.kind != CONSTANT or head.noted
 
 
-_PIXEL_REPRESENTATION: Final = b"\x28\0\x03\x01\2\0\0\0"
+#: Header of PixelRepresentation in Explicit and in Implicit VR.
+_REPRESENTATION: Final = (b"\x28\0\x03\x01US\2\0", b"\x28\0\x03\x01\2\0\0\0")
 _UNDEFINED_ALLOWED: Final = frozenset((b"SQ", b"UN", b"OB", b"OW"))

@@ -40,13 +40,15 @@ class State:
         patient: a number that stands for what is known of the patient.
     """
 
-    __slots__ = ("charset", "context", "days", "patient", "pixel_representation", "study_year")
+    __slots__ = ("charset", "context", "days", "patient", "pixel_representation", "signed", "study_year")
 
     def __init__(self, days: int | None = None, patient: int = 0) -> None:
         self.days = days
         self.patient = patient
         self.study_year: int | None = None
         self.pixel_representation = 0
+        #: whether the value in hand is signed, where the dictionary leaves the choice
+        self.signed = False
         self.declare(())
 
     def declare(self, charset: tuple[str, ...] | None) -> None:
@@ -148,7 +150,7 @@ class Head:
     def _of(self, step: Step) -> int:
         detail = step.detail
         self.option = detail.option
-        if step.kind <= KEEP_NOTED and self.vr == step.vr:
+        if step.kind <= KEEP_NOTED and self.vr == step.vr and self.tag != PIXEL_REPRESENTATION:
             self.mask, self.limit, self.known = step.mask, step.limit, step.known
             self.noted = step.kind == KEEP_NOTED
             return KEPT

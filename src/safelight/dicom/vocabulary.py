@@ -112,7 +112,7 @@ def _each(
         if new == old:
             return legal
         kept = [value or b"" for value in new]
-        return b"\\".join(kept) if any(kept) else None
+        return b"\\".join(kept).rstrip(b" ") if any(kept) else None
 
     return values
 

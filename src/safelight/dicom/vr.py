@@ -94,7 +94,7 @@ def _each(check: Callable[[bytes], bytes | None]) -> Callable[[bytes], bytes | N
         if new == old:
             return raw
         kept = [b"" if value is None else value for value in new]
-        return b"\\".join(kept) if any(kept) else None
+        return b"\\".join(kept).rstrip(PADDING) if any(kept) else None
 
     return values
 
