@@ -63,13 +63,17 @@ class HostileArchive:
         self.answered = dict(_LEVEL_KEYS)
         #: So many answers, and not one more.
         self.cap = 1_000_000
+        #: SOP classes that it takes, beside storage.
+        self.offers: tuple[str, ...] = (VERIFICATION, FIND, MOVE, GET)
         #: What it says for Number of Study Related Instances; None: nothing.
         self.count: int | None = None
 
     def start(self) -> HostileArchive:
         self._ae = AE(self.ae_title)
         self._ae.require_called_aet = True
-        for sop_class in (VERIFICATION, FIND, MOVE, GET):
+        # Only what a test tells it to refuse is refused: the library takes ten associations by default.
+        self._ae.maximum_associations = 1000
+        for sop_class in self.offers:
             self._ae.add_supported_context(sop_class)
         self._ae.add_supported_context(CT, ExplicitVRLittleEndian, scu_role=True, scp_role=True)
         self._server = self._ae.start_server(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydicom import config
@@ -13,10 +13,13 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from safelight.archive import identifier as ids
+from safelight.archive.identifier import Part
+from safelight.archive.intake import Intake
+from safelight.archive.web import WebService
 from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable, StudyRejected
 from safelight.model import Reason
 from tests.archive.conftest import a_request, an_archive
-from tests.archive.hostile import HostileArchive
+from tests.archive.hostile import VERIFICATION, HostileArchive
 from tests.archive.studies import Study
 from tests.services.orthanc import Orthanc, Peer
 from tests.services.process import free_port
@@ -93,8 +96,10 @@ def test_instances_by_study_alone_where_the_archive_can(orthanc: Orthanc) -> Non
 def test_patient_root(orthanc: Orthanc) -> None:
     orthanc.upload(STUDY.files())
     archive = an_archive(orthanc, information_model="patient")
-    (answer,) = archive.find_study(a_request(STUDY, study_uid=""))
-    assert answer.study_uid == STUDY.uid
+    for known in ({"study_uid": ""}, {"accession_number": ""}):
+        (answer,) = archive.find_study(a_request(STUDY, **known))
+        assert answer.study_uid == STUDY.uid
+    assert archive.find_study(a_request(STUDY, accession_number="", mrn="SOMEONE-ELSE")) == []
     assert len(archive.find_instances(STUDY.uid, patient_id=STUDY.mrn)) == len(STUDY.sop_uids)
 
 
@@ -167,7 +172,7 @@ def test_no_query_is_sent_without_a_value_to_match(hostile: HostileArchive) -> N
     assert keys == [{"StudyInstanceUID"}, {"AccessionNumber"}]
 
 
-@pytest.mark.parametrize("bad", ["00*", "A?C", "A\\B", "A\nB", "*"])
+@pytest.mark.parametrize("bad", ["00*", "A?C", "A\\B", "A\nB", "*", '""'])
 @pytest.mark.parametrize("where", ["mrn", "accession_number", "study_uid"])
 def test_wildcards_are_never_sent(hostile: HostileArchive, where: str, bad: str) -> None:
     with pytest.raises(StudyRejected) as caught:
@@ -181,6 +186,62 @@ def test_an_identifier_without_a_value_is_a_mistake_of_ours() -> None:
     for match in ({}, {ids.STUDY_UID: ""}, {ids.STUDY_UID: []}, {ids.SOP_INSTANCE_UID: ["1.2", ""]}):
         with pytest.raises(ValueError, match="key"):
             ids.encode("STUDY", match)  # type: ignore[arg-type]  on purpose
+
+
+def test_no_address_is_asked_for_everything() -> None:
+    """DICOMweb says what it wants in the address: one that lacks a part would be that of all studies."""
+    archive = an_archive(WebService("http://localhost:1/dicom-web"), retrieve="dicomweb")
+    intake = cast("Intake", None)
+    with archive.conversation() as conversation:
+        for ask in (
+            lambda: conversation.find_series(""),
+            lambda: conversation.find_instances("", series_uids=["1.2"]),
+            lambda: conversation.retrieve(Part(""), intake),
+            lambda: conversation.retrieve(Part("1.2", "1.2.3", ("",)), intake),
+        ):
+            with pytest.raises(ValueError, match="matches everything"):
+                ask()
+
+
+def test_an_archive_with_a_character_set_of_its_own(receiver_peer: Peer) -> None:
+    """It writes Cyrillic in one byte a letter, and its answers do not say so."""
+    study = Study(
+        7, overrides={"SpecificCharacterSet": "ISO_IR 144", "PatientID": "CANARYЖ1", "AccessionNumber": "CANARYЮ7"}
+    )
+    archive = HostileArchive([study], receiver_peer).start()
+    seen: list[bytes] = []
+    archive.on_find = lambda: seen.append(archive.identifiers[-1].get_item(ids.PATIENT_ID).value)
+    for instance in archive.instances:
+        # pynetdicom writes what it is given: bytes stay as they are.
+        for keyword in ("PatientID", "AccessionNumber"):
+            instance[keyword] = DataElement(keyword, "UN", str(instance[keyword].value).encode("iso8859-5"))
+    archive.answer_all = True
+    request = a_request(study, study_uid="", mrn="CANARYЖ1", accession_number="CANARYЮ7")
+    try:
+        (answer,) = an_archive(archive, character_set="ISO_IR 144").find_study(request)
+        assert (answer.patient_id, answer.accession_number) == ("CANARYЖ1", "CANARYЮ7")
+        assert seen == ["CANARYЖ1".encode("iso8859-5")]
+        # Not told, nothing matches; and what ASCII can't write is refused rather than sent as something else.
+        assert an_archive(archive).find_study(request) == []
+        with pytest.raises(StudyRejected):
+            an_archive(archive, character_set="ISO_IR 100").find_study(request)
+    finally:
+        archive.stop()
+
+
+def test_an_archive_that_offers_no_query_is_a_matter_of_settings(receiver_peer: Peer) -> None:
+    """It takes the association and refuses the abstract syntax."""
+    archive = HostileArchive([STUDY], receiver_peer)
+    for offered in ((), (VERIFICATION,)):
+        archive.offers = offered
+        archive.start()
+        try:
+            with pytest.raises(ArchiveMisconfigured, match="does not offer"):
+                an_archive(archive).find_study(a_request(STUDY))
+            assert archive.operations["association"] == 1, "not tried again"
+        finally:
+            archive.stop()
+        archive.operations.clear()
 
 
 def test_identifiers_with_other_letters(orthanc: Orthanc) -> None:

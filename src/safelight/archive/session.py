@@ -146,9 +146,12 @@ class DimseSession:
 
     def _not_established(self) -> ArchiveBusy | ArchiveMisconfigured | ArchiveUnreachable:
         name, peer = self._caller.name, self._caller.peer
+        answer = self._association.acceptor.primitive
         if self._association.is_rejected:
-            answer = self._association.acceptor.primitive
             return self._rejected(answer.result, answer.result_source, answer.diagnostic)
+        if answer is not None and answer.result == 0:
+            # Accepted, with none of the abstract syntaxes (PS3.8 section 9.3.3.2): pynetdicom ends such an association.
+            return self._not_offered("any service that we asked for")
         if self._caller.tls is not None and (why := tls.why_refused(self._caller.tls, peer.host, peer.port)):
             return ArchiveMisconfigured(
                 f"There is no TLS with archive '{name}': {why}.",
@@ -310,12 +313,15 @@ class DimseSession:
         try:
             yield
         except ValueError:
-            raise ArchiveMisconfigured(
-                f"Archive '{self._caller.name}' does not offer {service} to us.",
-                remedy="Ask its manager to allow it for our AE title.",
-            ) from None
+            raise self._not_offered(service) from None
         except RuntimeError:
             raise self._lost(service) from None
+
+    def _not_offered(self, service: str) -> ArchiveMisconfigured:
+        return ArchiveMisconfigured(
+            f"Archive '{self._caller.name}' does not offer {service} to us.",
+            remedy="Ask its manager to allow it for our AE title.",
+        )
 
     def _check(self, operation: str, status: Any) -> None:  # noqa: ANN401  pynetdicom gives a Dataset
         """Raise unless the status says success."""
