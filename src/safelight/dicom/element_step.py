@@ -21,6 +21,7 @@ from safelight.dicom.steps import (
     KNOWN,
     LONGEST_CREATOR,
     LONGEST_REMEMBERED,
+    NO_VR,
     NOTED,
     NOTHING,
     PIXEL_REPRESENTATION,
@@ -29,6 +30,7 @@ from safelight.dicom.steps import (
     REMEMBERED,
     SEQUENCE,
     SLOW,
+    UNKNOWN,
     Block,
     Blocks,
     Head,
@@ -36,6 +38,7 @@ from safelight.dicom.steps import (
     Step,
     Table,
 )
+from safelight.dicom.unknown import unknown_extent
 from safelight.dicom.values import element
 from safelight.dicom.vr import ALL, CHARSET_TEXT, LIMITS, TEXT
 from safelight.errors import StudyRejected
@@ -177,6 +180,8 @@ class ElementStep:
     def _vr(self, step: Step, vr: bytes, length: int) -> bytes | None:
         """Return the VR to write, or None where the file's VR contradicts the dictionary's."""
         vrs = step.detail.vrs
+        if vr == NO_VR:
+            vr = b"UN"
         if vr in vrs:
             return vr
         if vr == b"" or (vr == b"UN" and step.kind == CHANGE):
@@ -330,7 +335,10 @@ class ElementStep:
                 out.append(data[run:pos])
                 run = -1
             vr = head.vr
-            if not implicit and vr not in ALL:
+            if action == UNKNOWN:
+                value, stop = unknown_extent(lambda count, at: data[at : at + count], pos, end)
+                length = stop - value
+            elif not implicit and vr not in ALL:
                 raise StudyRejected(Reason.MALFORMED)
             step = head.step
             if action == PRIVATE:

@@ -27,11 +27,13 @@ from safelight.dicom.steps import (
     REPLACE,
     SEQUENCE,
     SLOW,
+    UNKNOWN,
     Blocks,
     Head,
     State,
     Step,
 )
+from safelight.dicom.unknown import unknown_extent
 from safelight.dicom.vr import ALL
 from safelight.errors import StudyRejected
 from safelight.model import Reason
@@ -204,7 +206,10 @@ class Rewriter(ElementStep):
                 out.append(b"")
                 next_slot = pending[0] if pending else NO_SLOT
             vr = head.vr
-            if not implicit and vr not in ALL:
+            if action == UNKNOWN:
+                value, stop = (at - base for at in unknown_extent(self._read, base + pos, self._size))
+                length = stop - value
+            elif not implicit and vr not in ALL:
                 raise StudyRejected(Reason.MALFORMED)
             step = head.step
             if action == PRIVATE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from safelight.dicom.unknown import extents, unknown_extent
 from safelight.dicom.vr import ALL, LONG_HEADER
 from safelight.errors import StudyRejected
 from safelight.model import Reason
@@ -15,6 +16,8 @@ UNDEFINED: Final = 0xFFFFFFFF
 ITEM: Final = 0xE000FFFE
 ITEM_END: Final = 0xE00DFFFE
 SEQUENCE_END: Final = 0xE0DDFFFE
+#: Where the data set ends is not known here.
+_ANYWHERE: Final = 1 << 62
 
 _TAG = struct.Struct("<II").unpack_from
 _EXPLICIT = struct.Struct("<I2sH").unpack_from
@@ -68,7 +71,10 @@ def skip_undefined(data: bytes, pos: int, implicit: bool, max_depth: int) -> int
                 header = 12
                 nested = vr == b"UN"
             elif vr not in ALL:
-                raise StudyRejected(Reason.MALFORMED)
+                if any(stop + 8 > have for _, stop in extents(data[pos : pos + 12], pos)):
+                    return MORE
+                pos = unknown_extent(lambda count, at: data[at : at + count], pos, _ANYWHERE)[1]
+                continue
         pos += header
         if length != UNDEFINED:
             pos += length

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from safelight.dicom.vr import ALL, LONG_HEADER
-from safelight.errors import StudyRejected
-from safelight.model import Reason
 
 KEEP, KEEP_NOTED, SEQUENCE, CHANGE, CONSTANT, NOTED, PIXELS, CHARSET, CODED = range(9)
-#: What the byte loop does at once, by an element's header alone. SLOW: whatever needs a closer look.
-DROP, PRIVATE, KEPT, KNOWN, REPLACE, NOTE, SLOW = range(7)
+#: What the byte loop does at once, by an element's header alone. SLOW: whatever needs a closer look. UNKNOWN: a VR that
+#: does not exist, so that nobody knows how long its length is.
+DROP, PRIVATE, KEPT, KNOWN, REPLACE, NOTE, SLOW, UNKNOWN = range(8)
 #: No bound on a value's length; below the length that means undefined.
 FOREVER: Final = 2**32 - 2
 #: Headers remembered per table, and values per element; then the memory starts anew, so that neither a long batch nor
@@ -26,6 +25,9 @@ _REMEMBERED_PER: Final = frozenset({"", "days", "charset", "instance"})
 PIXEL_REPRESENTATION: Final = 0x00280103
 #: A private creator is an LO (PS3.5 section 7.8.1).
 LONGEST_CREATOR: Final = 64
+
+#: Stands for all VRs that do not exist.
+NO_VR: Final = b"??"
 
 _TAG = struct.Struct("<HH").unpack_from
 
@@ -198,17 +200,15 @@ class Table(dict[int, Step]):
         self.implicit: dict[bytes, Head] = {}
 
     def head(self, key: bytes, *, implicit: bool) -> Head:
-        """Return what a header decides that was not met before.
-
-        Raises:
-            StudyRejected: its VR does not exist.
-        """
+        """Return what a header decides that was not met before."""
         group, number = _TAG(key)
         vr = b"" if implicit else key[4:6]
         tag = group << 16 | number
-        if not implicit and vr not in ALL and group != 0xFFFE:
-            raise StudyRejected(Reason.MALFORMED)
-        head = Head(tag, vr, self.get(tag, NOTHING), private=group in self.private_groups, watched=tag in self.watched)
+        exists = implicit or vr in ALL or group == 0xFFFE
+        step = self.get(tag, NOTHING)
+        head = Head(tag, vr if exists else NO_VR, step, private=group in self.private_groups, watched=tag in self.watched)
+        if not exists:
+            head.action, head.long = UNKNOWN, False
         heads = self.implicit if implicit else self.explicit
         if len(heads) >= HEADERS:
             heads.clear()

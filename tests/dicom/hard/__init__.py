@@ -27,12 +27,13 @@ class Hard:
     """One file of a case.
 
     ``expect``: None where the file must come out, else the reasons that are right for keeping it back.
-    ``check`` names keywords whose value must come out as it went in.
+    ``same`` names keywords whose value must come out as it went in, ``kept`` gives values where no library reads the input.
     """
 
     data: bytes
     expect: frozenset[Reason] | None = None
     same: tuple[str, ...] = ()
+    kept: tuple[tuple[str, str], ...] = ()
     pixels: bool = True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from safelight.model import Reason
-from tests.dicom.encoding import IMPLICIT, Elements, Item, encode, number, sequence, text
+from tests.dicom.encoding import IMPLICIT, Elements, Item, encode, number, part10, sequence, text
 from tests.dicom.hard import STUDY_DATE, Hard, Maker, case, put
 
 SR = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -152,14 +152,42 @@ def groups(m: Maker) -> list[Hard]:
 def odd_lengths(m: Maker) -> list[Hard]:
     odd = [Item(0x00180060, "DS", b"120"), Item(0x00080070, "LO", b"Marconi"), Item(0x00280010, "US", struct.pack("<H", 16))]
     odd += [Item(0x00200052, "UI", m.uid().encode()), Item(0x00280030, "DS", b"0.5\\0.5")]
-    bad = encode(m.elements()).replace(b"\x18\0\x50\0DS", b"\x18\0\x50\0??")
-    elements = m.elements()
-    broken = encode([one for one in elements if one.tag < 0x00180050]) + bad[bad.index(b"\x18\0\x50\0??") :]
-    malformed = frozenset({Reason.MALFORMED, Reason.TRANSFER_SYNTAX_MISMATCH})
-    return [
-        Hard(m.ct(**put(*odd)), same=("KVP", "Manufacturer")),
-        Hard(m.file(elements[:5]) + broken[len(encode(elements[:5])) :], expect=malformed),
-    ]
+    return [Hard(m.ct(**put(*odd)), same=("KVP", "Manufacturer"))]
+
+
+def strange(tag: int, vr: bytes, value: bytes, *, long: bool) -> bytes:
+    """An element whose VR does not exist, with a length of either size."""
+    length = struct.pack("<HI", 0, len(value)) if long else struct.pack("<H", len(value))
+    return struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr + length + value
+
+
+def among(m: Maker, *strangers: tuple[int, bytes]) -> bytes:
+    """A CT with encoded elements in their places."""
+    encoded = {one.tag: encode([one]) for one in m.elements()} | dict(strangers)
+    return part10(b"".join(encoded[tag] for tag in sorted(encoded)), sop_uid=m.uid())
+
+
+@case(36)
+def bad_vr(m: Maker) -> list[Hard]:
+    files = []
+    for vr in (b"ZZ", b"OX", b"??", b"\0\0", b"dS"):
+        for long in (False, True):
+            wanted = 0x00180050, strange(0x00180050, vr, b"1.25", long=long)
+            named = 0x00100010, strange(0x00100010, vr, m.mark().encode() + b" ", long=long)
+            hidden = 0x00191001, strange(0x00191001, vr, m.mark().encode() + b" ", long=long)
+            kept = ("KVP", "120"), ("SliceThickness", "1.25"), ("Rows", "16")
+            files.append(Hard(among(m, wanted, named, hidden), kept=kept, pixels=False))
+            inside = encode([text(0x00081150, "UI", "1.2.840.10008.5.1.4.1.1.2")]) + named[1]
+            for tag in (0x00081140, 0x00081111):
+                item = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + inside + struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+                ended = item + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+                files.append(
+                    Hard(among(m, (tag, encode([Item(tag, "SQ", ended, undefined=True)]))), kept=kept, pixels=False)
+                )
+    # Neither length leads to another element.
+    lost = strange(0x00180050, b"ZZ", b"1.25", long=False)[:6] + b"\x99\x99" + b"1.25"
+    files.append(Hard(among(m, (0x00180050, lost)), expect=frozenset({Reason.MALFORMED})))
+    return files
 
 
 @case(37, 38, 39, 40, 41)
