@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -52,6 +53,9 @@ class HostileArchive:
         self.on_find: Callable[[], int | None] = lambda: None
         #: Called before each C-MOVE or C-GET; returns a status to fail with, or None.
         self.on_move: Callable[[], int | None] = lambda: None
+        #: Set when it has mended its ways: what stalls goes on.
+        self.mended = threading.Event()
+        self._listens = False
         #: Associations that are turned away as passing before one is taken.
         self.refusals = 0
         #: What it was asked; a C-GET counts as a move.
@@ -67,6 +71,19 @@ class HostileArchive:
         self.offers: tuple[str, ...] = (VERIFICATION, FIND, MOVE, GET)
         #: What it says for Number of Study Related Instances; None: nothing.
         self.count: int | None = None
+
+    @property
+    def asked(self) -> int:
+        """How often it was asked anything."""
+        return self.operations.total()
+
+    def mend(self) -> None:
+        """Behave well from now on; get up again, if need be."""
+        self.mended.set()
+        self.refusals = 0
+        self.send, self.on_find, self.on_move = send_all, lambda: None, lambda: None
+        if not self._listens:
+            self.start()
 
     def start(self) -> HostileArchive:
         self._ae = AE(self.ae_title)
@@ -88,10 +105,12 @@ class HostileArchive:
                 (evt.EVT_CONN_CLOSE, lambda event: library.close_socket(event.assoc)),
             ],
         )
+        self._listens = True
         return self
 
     def stop_listening(self) -> None:
         """Take no more associations; open ones go on."""
+        self._listens = False
         self._server.shutdown()
 
     def stop(self) -> None:

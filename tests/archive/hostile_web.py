@@ -15,6 +15,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from tests.archive.studies import Study
+from tests.services.process import free_port
 
 _KEYS: Final = {
     "00080018": "SOPInstanceUID",
@@ -45,8 +46,28 @@ class HostileWebArchive:
         self.content_type = 'multipart/related; type="application/dicom"; boundary="b o u n d"'
         #: Answers to a search in one page; more are announced with a warning 299.
         self.page = 1000
+        #: Set when it has mended its ways: what stalls goes on.
+        self.mended = threading.Event()
         self.requests: list[tuple[str, dict[str, list[str]]]] = []
         self.headers: list[dict[str, str]] = []
+        self._tls = tls
+        self._port = free_port()
+        self._server: ThreadingHTTPServer | None = None
+        self.url = f"{'https' if tls is not None else 'http'}://localhost:{self._port}/web"
+
+    @property
+    def asked(self) -> int:
+        """How often it was asked anything."""
+        return len(self.requests)
+
+    def mend(self) -> None:
+        """Behave well from now on; get up again, if need be."""
+        self.mended.set()
+        self.on_request, self.body = lambda _path: None, whole
+        if self._server is None:
+            self.start()
+
+    def start(self) -> None:
         archive = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,20 +79,25 @@ class HostileWebArchive:
             def log_message(self, *_arguments: Any) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.handle_error = lambda *_arguments: None  # type: ignore[method-assign]
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        scheme = "https" if tls is not None else "http"
-        self.url = f"{scheme}://localhost:{self._server.server_address[1]}/web"
+        server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        server.handle_error = lambda *_arguments: None  # type: ignore[method-assign]
+        if self._tls is not None:
+            server.socket = self._tls.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server = server
+
+    def stop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
 
     def __enter__(self) -> HostileWebArchive:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.stop()
 
     def answer(self, to: BaseHTTPRequestHandler) -> None:
         """Answer one request."""

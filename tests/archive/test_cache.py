@@ -93,6 +93,26 @@ def test_what_a_request_needs_never_goes(cache: RawCache, filled: int, stage: St
     assert there(cache) == [1]
 
 
+def test_what_a_request_needs_by_now_never_goes(
+    cache: RawCache, filled: int, stage: Stage, database: LinkDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request is located after eviction has looked what is needed, and before it comes to that study."""
+    stage.enter(a_request(STUDIES[0], study_uid=""))
+    (id_,) = stage.claim()
+    look = database.cache_pins
+
+    def look_and_locate() -> set[str]:
+        needed = look()
+        database.move(id_, RequestState.LOCATED, worker=stage.worker, archive="main", located_study_uid=STUDIES[0].uid)
+        return needed
+
+    monkeypatch.setattr(database, "cache_pins", look_and_locate)
+    assert STUDIES[0].uid not in look()
+    assert cache.evict(filled) == 3
+    assert there(cache) == [1]
+    assert cache.remove([STUDIES[0].uid]) == 0
+
+
 def test_what_someone_holds_never_goes(cache: RawCache, filled: int) -> None:
     with cache.lock(STUDIES[0].uid), pytest.raises(StorageFull):
         cache.evict(0)

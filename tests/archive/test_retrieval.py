@@ -117,6 +117,28 @@ def test_another_count_in_the_archive_fetches_only_what_is_new(
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_whether_a_cached_study_has_grown_is_asked_where_the_project_says_so(
+    orthanc: Orthanc, stage: Stage, start_receiver: Start, cache: RawCache, clock: Clock
+) -> None:
+    orthanc.upload(STUDY.files())
+    receiver = start_receiver(orthanc)
+    longer = replace(STUDY, series=(3, 4))
+    stage.enter(a_request(STUDY))
+    stage.run(receiver, an_archive(orthanc))
+    orthanc.upload(longer.files())
+    for number, (ask, expected) in enumerate(((False, STUDY), (True, longer))):
+        stage.enter(a_request(STUDY, accession_number=f"CANARY{number}"))
+        stage.run(receiver, an_archive(orthanc, ask_for_cached=ask))
+        assert cached_uids(cache, STUDY) == sorted(expected.sop_uids)
+    # It is used all the same where the archive can't be asked, or has lost it.
+    orthanc.clear()
+    gone = an_archive(Peer("GONE", free_port()), "gone", attempts=1, ask_for_cached=True)
+    for number, archive in enumerate((gone, an_archive(orthanc, ask_for_cached=True))):
+        stage.enter(a_request(STUDY, accession_number=f"CANARYGONE{number}"))
+        assert dict(stage.run(receiver, archive).moved) == {"retrieved": 1}
+    assert {one.received for one in stage.requests()[2:]} == {len(longer.sop_uids)}
+
+
 def test_by_accession_number_when_the_uid_is_not_there(
     real_archive: Any, stage: Stage, start_receiver: Start, tmp_path: Path
 ) -> None:

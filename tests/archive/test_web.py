@@ -13,7 +13,7 @@ import pytest
 from safelight.archive.intake import Intake
 from safelight.archive.web import WebService
 from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable
-from safelight.model import Reason, RequestState
+from safelight.model import Reason
 from tests.archive import hostile_web as ways
 from tests.archive.conftest import Stage, a_request, an_archive
 from tests.archive.hostile_web import HostileWebArchive
@@ -70,25 +70,6 @@ def test_a_bad_body_is_asked_for_again(hostile: HostileWebArchive, intake: Intak
     if body is ways.cut:
         (*_, last) = [path for path, query in hostile.requests if not query]
         assert last.endswith(f"/instances/{list(hostile.files)[len(STUDY.sop_uids) - 1]}")
-
-
-@pytest.mark.parametrize("body", [ways.truncated, ways.nothing])
-def test_what_stays_bad_is_a_reason(hostile: HostileWebArchive, intake: Intake, stage: Stage, body: Any) -> None:
-    hostile.body = body
-    stage.enter(a_request(STUDY))
-    stage.run(intake, web(hostile, settle_seconds=0.05, attempts=2))
-    assert (stage.only().state, stage.only().reason) == (RequestState.FAILED, Reason.INCOMPLETE)
-    assert (stage.only().announced, stage.only().received) == (len(STUDY.sop_uids), 0)
-    check(stage.cache)
-
-
-def test_another_patients_study_is_not_taken(hostile: HostileWebArchive, intake: Intake, stage: Stage) -> None:
-    others = [file for file in hostile.files.values() if OTHER.uid.encode() in file]
-    hostile.body = lambda _files: ways.whole(others)
-    stage.enter(a_request(STUDY))
-    stage.run(intake, web(hostile, settle_seconds=0.05, attempts=1))
-    assert (stage.only().state, stage.only().reason) == (RequestState.FAILED, Reason.INCOMPLETE)
-    check(stage.cache)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

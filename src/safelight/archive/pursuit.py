@@ -129,36 +129,46 @@ class Pursuit:
         located = request.located_study_uid or request.study_uid.strip()
         cached = fetch_cached(self._cache, wanted_of(request, located)) if located else None
         passing: TransientError | None = None
+        incomplete: Incomplete | None = None
+        owed: set[str] = set()
         for archive in self._candidates(request):
             if cached is not None and not archive.use.ask_for_cached:
                 continue
             try:
-                end = self._ask(request, archive)
+                end = self._ask(request, archive, owed)
             except (StorageFull, DatabaseUnavailable):
                 raise
             except TransientError as error:
                 # Another archive may have it. If none has, nobody knows: it is not "not found".
                 passing = passing or error
                 self._tell(error)
-                # It may have been located there before that archive failed.
-                (request,) = self._database.requests([request.id])
+            except Incomplete as error:
+                # Another archive may have the rest of it.
+                incomplete = error
             else:
                 if end is not None:
                     return end
+            # It may have been located there before that archive failed.
+            (request,) = self._database.requests([request.id])
+        if incomplete is not None and passing is None:
+            raise incomplete
         if cached is not None:
             return self._retrieved(request, "", located, cached)
         if passing is not None:
             raise passing
         return self._end(request, RequestState.NOT_FOUND, Reason.NOT_IN_ANY_ARCHIVE)
 
-    def _ask(self, request: Request, archive: Archive) -> Ended | None:
-        """Look for a study in one archive, and fetch it; None when it is not there."""
+    def _ask(self, request: Request, archive: Archive, owed: set[str]) -> Ended | None:
+        """Look for a study in one archive, and fetch it; None when it is not there.
+
+        ``owed``: what other archives have announced, which must be there, too; what this one announces is added.
+        """
         circuit = Circuit(archive, self._database, self._clock)
         circuit.enter()
         try:
             with archive.conversation() as conversation:
                 study = resolve(request, conversation.find_study(_as_located(request)), modalities=self._modalities)
-                end = None if study is None else self._fetch(request, archive, conversation, study)
+                end = None if study is None else self._fetch(request, archive, conversation, study, owed)
         except (TransientError, Incomplete) as error:
             circuit.failed(error)
             raise
@@ -176,8 +186,13 @@ class Pursuit:
             else self._archives
         )
 
-    def _fetch(self, request: Request, archive: Archive, conversation: Conversation, study: StudyAnswer) -> Ended:
-        wanted = replace(wanted_of(request, study.study_uid), instances=study.instances)
+    def _fetch(
+        self, request: Request, archive: Archive, conversation: Conversation, study: StudyAnswer, owed: set[str]
+    ) -> Ended:
+        wanted = replace(wanted_of(request, study.study_uid), instances=study.instances, owed=frozenset(owed))
+        if request.archive not in {"", archive.name}:
+            # Another one has announced so many, in an earlier attempt.
+            wanted = replace(wanted, instances=max(study.instances or 0, request.announced) or None)
         if request.state is RequestState.REQUESTED:
             self._database.move(
                 request.id,
@@ -201,6 +216,8 @@ class Pursuit:
                 if incomplete.unheard:
                     raise Unheard(archive, incomplete) from None
                 raise
+            finally:
+                owed |= retrieval.announced
         (request,) = self._database.requests([request.id])
         return self._retrieved(request, archive.name, study.study_uid, fetched)
 

@@ -33,12 +33,16 @@ _TICK: Final = 0.02
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be fetched: a study of a patient, or some of its series. ``instances``: the archive's count, or None."""
+    """What is to be fetched: a study of a patient, or some of its series.
+
+    ``instances``: the archive's count, or None; ``owed``: SOP Instance UIDs that another archive announced and did not send.
+    """
 
     study_uid: str = field(repr=False)
     mrn: str = field(repr=False)
     series_uids: tuple[str, ...] = field(default=(), repr=False)
     instances: int | None = None
+    owed: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 def wanted_of(request: Request, study_uid: str) -> Wanted:
@@ -121,6 +125,8 @@ class Retrieval:
             )
         self._cache = cache
         self._on_arrival = on_arrival
+        #: SOP Instance UIDs that the archive has announced.
+        self.announced: frozenset[str] = frozenset()
 
     def fetch(self, conversation: Conversation, wanted: Wanted) -> Fetched:
         """Fetch what is missing of a study, prove that it is all there, and put it into the cache's index.
@@ -141,16 +147,18 @@ class Retrieval:
             }
             if not announced and wanted.series_uids:
                 raise StudyRejected(Reason.NOT_IN_ANY_ARCHIVE)
-            self._check_announced(wanted, len(announced))
+            self.announced = frozenset(announced)
+            self._check_announced(wanted)
             on_disk = self._cache.on_disk(wanted.study_uid)
             if not all(_is_patient(identity, wanted.mrn) for _, identity in on_disk.values()):
                 raise StudyRejected(Reason.PATIENT_MISMATCH)
             there = {sop_uid: arrived for sop_uid, (arrived, _) in on_disk.items()}
             return self._complete(conversation, wanted, announced, there)
 
-    def _check_announced(self, wanted: Wanted, listed: int) -> None:
+    def _check_announced(self, wanted: Wanted) -> None:
         """Refuse a list of instances that is shorter than the archive's own count: it may have been cut."""
         whole_study = not wanted.series_uids and wanted.instances is not None
+        listed = len(self.announced)
         if whole_study and self._archive.use.counts_are_right and listed < (wanted.instances or 0):
             raise Incomplete(Fetched(wanted.instances or 0, listed), unheard=False)
 
@@ -162,7 +170,7 @@ class Retrieval:
         there: dict[str, Arrived],
     ) -> Fetched:
         archive = self._archive
-        calls_before = self._calls()
+        calls_before, due = self._calls(), announced.keys() | wanted.owed
         expectation = Expectation(
             wanted.study_uid,
             self._cache.study_folder(wanted.study_uid),
@@ -176,15 +184,15 @@ class Retrieval:
             error, refused = self._fetch_missing(conversation, wanted, announced, there, expectation)
         finally:
             there.update(expectation.arrived)
-            whole = {sop_uid: arrived for sop_uid, arrived in there.items() if sop_uid in announced}
-            complete = len(whole) == len(announced) and bool(whole) and not wanted.series_uids
+            whole = {sop_uid: arrived for sop_uid, arrived in there.items() if sop_uid in due}
+            complete = len(whole) == len(due) and bool(whole) and not wanted.series_uids
             if not expectation.patient_mismatch and there:
                 self._cache.put(wanted.study_uid, archive.name, (whole if complete else there).values(), complete=complete)
-        fetched = Fetched(len(announced), len(whole), len(expectation.arrived), expectation.bytes)
+        fetched = Fetched(len(due), len(whole), len(expectation.arrived), expectation.bytes)
         if expectation.patient_mismatch:
             raise StudyRejected(Reason.PATIENT_MISMATCH)
         empty = set(wanted.series_uids) - {one.series_uid for one in announced.values()}
-        if whole and len(whole) == len(announced) and not empty:
+        if whole and len(whole) == len(due) and not empty:
             return fetched
         if expectation.storage_failed:
             raise StorageFull("No room is left for arriving instances.", remedy="Free space on the raw cache's disk.")

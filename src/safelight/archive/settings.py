@@ -39,7 +39,7 @@ class ArchiveUse(BaseModel):
     accession_alone: bool = Field(default=False, description="Ask by accession number without the patient's id, too.")
     ask_for_cached: bool = Field(
         default=False,
-        description="Ask whether a study that the raw cache has whole has grown, too: a query a study. By default it costs none.",
+        description="Ask whether a study that the raw cache has whole has grown. By default it costs the archive nothing.",
     )
     attempts: int = Field(default=3, ge=1, le=20, description="Attempts an operation, with exponential backoff.")
     move_timeout_seconds: float = Field(default=300, gt=0, description="Silence in a retrieval after which it has failed.")
