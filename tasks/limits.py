@@ -7,8 +7,10 @@ that does not exist or is inactive; here both mean that nothing may be sent.
 
 from __future__ import annotations
 
+import random
 import threading
 import time
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import httpx
@@ -35,14 +37,17 @@ T = TypeVar("T")
 class LimitsClient:
     """Prefect's client, one call at a time.
 
-    A server on SQLite answers 503 to some of the calls that come together, and the client's own retry then waits for
-    2, 4, 8 ... seconds; we ask again at once, ten times in about three seconds.
+    A server on SQLite answers 503 to some of the calls that come together. The client would wait for 2 s and more after
+    each, even after its last attempt; we ask again at once, ten times in about three seconds.
     """
 
     _calling = threading.Lock()
 
     def __init__(self) -> None:
-        self._client = get_client(sync_client=True)
+        self._client = get_client(sync_client=True, httpx_settings={"event_hooks": {"response": [_raise_when_busy]}})
+        # Prefect reads all its settings anew for a change of one, which takes longer than the call itself.
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            self._at_once = copy_context()
 
     def open(self) -> None:
         """Open the connection."""
@@ -56,13 +61,24 @@ class LimitsClient:
         """Call one of the client's methods."""
         for attempt in range(_ATTEMPTS):
             try:
-                with self._calling, temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-                    return getattr(self._client, method)(*arguments)
+                with self._calling:
+                    return self._at_once.run(getattr(self._client, method), *arguments)
             except httpx.HTTPStatusError as error:
                 if error.response.status_code != _BUSY or attempt == _ATTEMPTS - 1:
                     raise
-            time.sleep(FIRST_PAUSE_SECONDS * (attempt + 1))
+            time.sleep(_about(FIRST_PAUSE_SECONDS * (attempt + 1)))
         raise AssertionError
+
+
+def _about(seconds: float) -> float:
+    """Return a pause of about this length, so that those who were refused together do not come back together."""
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311  no secret
+
+
+def _raise_when_busy(response: httpx.Response) -> None:
+    """Raise here, below the place where the client begins to wait."""
+    if response.status_code == _BUSY:
+        response.raise_for_status()
 
 
 class Limits:
@@ -72,6 +88,7 @@ class Limits:
         self._client = client
         self._looking = threading.Lock()
         self._seen: dict[str, tuple[float, GlobalConcurrencyLimitResponse]] = {}
+        self._waits: dict[str, float] = {}
 
     def look(self, name: str) -> GlobalConcurrencyLimitResponse:
         """Return the limit, seen in the last two seconds; without one the orchestrator would let us run free.
@@ -124,30 +141,35 @@ class Limits:
     def wait(self, name: str, take: Callable[[], T], *, patience: float) -> T:
         """Call ``take`` until it finds room.
 
+        Askings that find none are what costs the orchestrator, so a wait has about four of them, however long waits are.
+
         Raises:
             ArchiveClosed: it did not for ``patience`` seconds.
             TransientError: the orchestrator did not answer.
             SafelightError: whatever else ``take`` raises.
         """
-        end = time.monotonic() + patience
-        pause = FIRST_PAUSE_SECONDS
+        began = time.monotonic()
+        pause = max(FIRST_PAUSE_SECONDS, self._waits.get(name, 0.0) / 4)
         while True:
             try:
-                return take()
+                taken = take()
             except httpx.HTTPStatusError as error:
                 if error.response.status_code != _LOCKED:
                     self._seen.pop(name, None)
                     raise _refused(name, error) from None
             except httpx.TransportError as error:
                 raise _refused(name, error) from None
-            if time.monotonic() > end:
+            else:
+                self._waits[name] = (3 * self._waits.get(name, 0.0) + time.monotonic() - began) / 4
+                return taken
+            if time.monotonic() - began > patience:
                 raise ArchiveClosed(
                     f"The limit '{name}' gave no leave for {patience:.0f} s.",
                     remedy="Raise it, or lower the number of workers.",
                 )
             # The server proposes pauses of seconds for a bucket that is full again in a tenth.
-            time.sleep(pause)
-            pause = min(pause * 1.5, TURN_SECONDS)
+            time.sleep(_about(min(pause, TURN_SECONDS)))
+            pause *= 1.5
 
 
 def _missing(name: str) -> ConfigurationError:
