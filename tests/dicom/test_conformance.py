@@ -66,6 +66,7 @@ def test_hard_files_lose_nothing_that_their_class_must_have(runs: list[Run]) -> 
         "codes",
         "character_sets",
         "malformed",
+        "bad_vr",
         "odd_dates",
         "numbers",
     }

@@ -66,7 +66,9 @@ def basic_rules(options: Iterable[str]) -> dict[Address, Operation]:
         operation = (
             _unlisted(keyword_of(tag), vr)
             if row is None
-            else _operation(_action(row.action, row.options, chosen), vr, address)
+            else _operation(
+                _action(row.action, row.options, chosen), vr, address, structured="clean_structured_content" in row.options
+            )
         )
         if operation is not None and misfit(address, operation) is None:
             rules[address] = operation
@@ -107,7 +109,7 @@ def _action(basic: str, options: dict[str, str], chosen: tuple[str, ...]) -> str
     return basic.rstrip("*")
 
 
-def _operation(action: str, vr: str, address: Address) -> Operation | None:
+def _operation(action: str, vr: str, address: Address, *, structured: bool = False) -> Operation | None:
     if action == "K":
         if address.vr() == "AS":
             return NumRange(max=90, reason="ages from 90 on are one class")
@@ -125,6 +127,9 @@ def _operation(action: str, vr: str, address: Address) -> Operation | None:
         return Uid() if vr == "UI" else Keep(reason="its items follow the same rules; UIDs are mapped")
     if action in {"X", "X/Z"}:
         return Empty() if action == "X/Z" else Remove()
+    if vr == "SQ" and structured and action != "Z":
+        # Nobody has looked at what it says without the option that cleans it; it may be absent (type 1C).
+        return Remove()
     if vr == "SQ":
         # An item of a D sequence has to be there: what it holds follows the same rules.
         return Empty() if action == "Z" else Keep(reason="its items follow the same rules")

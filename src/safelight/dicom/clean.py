@@ -60,7 +60,7 @@ class TextCleaner:
         self._names = frozenset(part.casefold() for part in parts if part)
 
     def clean(self, raw: bytes, state: State) -> bytes | None:
-        """Return the clean text as ASCII, or None where nothing of it may stay."""
+        """Return the clean text, or None where nothing of it may stay."""
         text = decode(raw, state.charset).strip(" \0")
         if not text:
             return b""
@@ -72,13 +72,27 @@ class TextCleaner:
                 values = [self.label(value) for value in text.split("\\")]
                 label = self._labels[text] = "\\".join(values) if any(values) else ""
             return label.encode("ascii") or None
+        return self._report(text, state)
+
+    def narrative(self, raw: bytes, state: State) -> bytes | None:
+        """Return the clean text of a content item of a structured report, in the character set of the instance.
+
+        However short, it goes to the report de-identifier. Where that has not enough to go by, the words of the vocabulary
+        are left.
+        """
+        text = decode(raw, state.charset).strip(" \0")
+        clean = self._report(text, state) if text else b""
+        return self.clean(raw, state) if clean is None and len(text) <= SHORT else clean
+
+    def _report(self, text: str, state: State) -> bytes | None:
         if self._clean_text is None or state.days is None:
             return None
         try:
             clean = self._clean_text(text, self._known, state.days)
         except StudyRejected:
             return None
-        return clean.encode("ascii", "replace") or None
+        codec = state.charset[0] if state.charset and len(state.charset) == 1 else "ascii"
+        return clean.encode(codec, "replace") or None
 
     def label(self, text: str) -> str:
         """Return the words of the vocabulary and short numbers, as they stood; everything else goes.

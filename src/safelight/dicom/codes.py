@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Final, NamedTuple
 
+from safelight.dicom.charset import decode
 from safelight.dicom.values import element
 
 CODE_VALUE: Final = 0x00080100
@@ -85,6 +86,19 @@ def clean_code(code: Code, label: Callable[[str], str]) -> Code:
     if legal is None or not legal(code.value):
         return REMOVED
     return Code(code.value, code.scheme, version, code.value if scheme == "UCUM" else _meaning(code, label))
+
+
+#: An entry's encoded elements, whether they say what the file said, and its scheme and code as the file has them.
+Entry = tuple[dict[int, bytes], bool, tuple[str, str]]
+
+
+def clean_entry(coded: dict[int, bytes], charset: tuple[str, ...] | None, label: Callable[[str], str]) -> Entry:
+    """Return what comes of the elements of a coded entry."""
+    text = {tag: decode(raw, charset).strip(" \0") for tag, raw in coded.items()}
+    value = text.get(CODE_VALUE) or text.get(LONG_VALUE, "")
+    code = Code(value, text.get(SCHEME, ""), text.get(SCHEME_VERSION, ""), text.get(MEANING, ""))
+    clean = clean_code(code, label)
+    return encode_code(clean, long_value=CODE_VALUE not in coded), clean == code, (code.scheme, code.value)
 
 
 def encode_code(code: Code, *, long_value: bool) -> dict[int, bytes]:

@@ -6,7 +6,8 @@ import struct
 from typing import Final
 
 from safelight.dicom.charset import declared, decode
-from safelight.dicom.codes import CODE_VALUE, LONG_VALUE, MEANING, SCHEME, SCHEME_VERSION, Code, clean_code, encode_code
+from safelight.dicom.codes import LONG_VALUE, clean_entry
+from safelight.dicom.content import CONCEPT_NAME
 from safelight.dicom.program import Program
 from safelight.dicom.skip import MORE, UNDEFINED, skip_undefined
 from safelight.dicom.steps import (
@@ -40,7 +41,7 @@ from safelight.dicom.steps import (
 )
 from safelight.dicom.unknown import unknown_extent
 from safelight.dicom.values import element
-from safelight.dicom.vr import ALL, CHARSET_TEXT, LIMITS, TEXT
+from safelight.dicom.vr import ALL, CHARSET_TEXT, TEXT, fits
 from safelight.errors import StudyRejected
 from safelight.model import Reason
 
@@ -84,7 +85,7 @@ class ElementStep:
         if not raw.isascii() or b"\x1b" in raw:
             # Bytes beyond ASCII mean something only under a character set that is declared and known.
             charset = self._state.charset
-            return step.vr not in CHARSET_TEXT or (bool(charset) and _fits(decode(raw, charset), step.vr))
+            return step.vr not in CHARSET_TEXT or (bool(charset) and fits(decode(raw, charset), step.vr))
         known = step.known
         if known is not None:
             if len(known) >= REMEMBERED:
@@ -256,6 +257,10 @@ class ElementStep:
             if size != UNDEFINED and pos + size > stop:
                 raise StudyRejected(Reason.MALFORMED)
             item, pos = self._item(items, data, pos, stop if size == UNDEFINED else pos + size, size, implicit, depth)
+            if item is None:
+                self.removed += 1
+                continue
+            self.options |= step.detail.option
             out.append(_ITEM_HEAD + struct.pack("<I", len(item)) + item)
             length += 8 + len(item)
         out[place] = struct.pack("<HH2sHI", tag_of_sequence >> 16, tag_of_sequence & 0xFFFF, b"SQ", 0, length)
@@ -263,9 +268,10 @@ class ElementStep:
 
     def _item(
         self, table: Table, data: bytes, pos: int, end: int, size: int, implicit: bool, depth: int
-    ) -> tuple[bytes, int]:
-        """Return an item's new content, and the offset after the item."""
+    ) -> tuple[bytes | None, int]:
+        """Return an item's new content, or None where its concept may not come out, and the offset after the item."""
         state = self._state
+        outer_concept, named = state.concept, False
         outer, outer_representation = state.charset, state.pixel_representation
         context = state.context
         out: list[bytes] = []
@@ -355,6 +361,8 @@ class ElementStep:
                     self._creator(tag, length, data[value:stop], blocks, out)
             elif step.kind == SEQUENCE:
                 self._sequence(step, data, value, stop, vr, implicit, depth + 1, out)
+                if tag == CONCEPT_NAME:
+                    state.concept, named = state.code, True
             elif step.kind == CONSTANT:
                 out.append(self._constant(step))
             elif length == UNDEFINED or step.kind == PIXELS:
@@ -373,7 +381,9 @@ class ElementStep:
             self._code(coded, places, out)
         state.declare(outer)
         state.pixel_representation = outer_representation
-        return b"".join(out), pos + 8 if size == UNDEFINED else pos
+        withheld = named and state.concept in self._program.withheld
+        state.concept = outer_concept
+        return None if withheld else b"".join(out), pos + 8 if size == UNDEFINED else pos
 
     def _code(self, coded: dict[int, bytes], places: dict[int, int], out: list[bytes]) -> None:
         """Write a coded entry where its elements stood, as it may come out."""
@@ -381,16 +391,11 @@ class ElementStep:
         key = (self._state.charset, self._state.patient, *sorted(coded.items()))
         entry = self._codes.get(key)
         if entry is None:
-            charset = self._state.charset
-            text = {tag: decode(raw, charset).strip(" \0") for tag, raw in coded.items()}
-            value = text.get(CODE_VALUE) or text.get(LONG_VALUE, "")
-            code = Code(value, text.get(SCHEME, ""), text.get(SCHEME_VERSION, ""), text.get(MEANING, ""))
-            clean = clean_code(code, self._program.label)
-            entry = encode_code(clean, long_value=CODE_VALUE not in coded), clean == code
+            entry = clean_entry(coded, self._state.charset, self._program.label)
             if len(self._codes) >= REMEMBERED:
                 self._codes.clear()
             self._codes[key] = entry
-        elements, same = entry
+        elements, same, self._state.code = entry
         if same:
             self.kept += len(coded)
         else:
@@ -402,12 +407,4 @@ class ElementStep:
         out[min(places.values())] += b"".join(elements[tag] for tag in sorted(elements) if tag != LONG_VALUE)
 
 
-def _fits(text: str, vr: bytes) -> bool:
-    """Tell whether every value has no more characters than its VR allows, whatever number of bytes each takes."""
-    values = [text] if vr in _SINGLE else text.split("\\")
-    return all(len(value.rstrip(" \0")) <= LIMITS[vr] for value in values)
-
-
-#: Text in which a backslash separates nothing (PS3.5 section 6.4).
-_SINGLE: Final = frozenset((b"LT", b"ST", b"UT"))
 _SEQUENCE_VRS: Final = frozenset((b"SQ", b"UN", b""))

@@ -78,7 +78,8 @@ class DeidEngine:
         rules: what comes out and how.
         pseudonymizer: the project's pseudonyms.
         shift_scope: ``patient`` or ``study``: what shares one date shift.
-        clean_text: the report de-identifier, for ``clean-text`` on long texts; without it they are removed.
+        clean_text: the report de-identifier, for ``clean-text`` on long texts and on content items of structured reports;
+            without it long ones are removed.
         lookup: what is known of a patient, by PatientID, where the caller of ``deidentify`` does not say.
         fsync: whether an output is on the disk before it has its name.
         redactor: takes text out of pixels where the profile says ``redact``; without it such instances are withheld.
@@ -101,7 +102,10 @@ class DeidEngine:
         self._pseudonymizer = pseudonymizer
         self._scope_tag = _PATIENT if shift_scope == "patient" else STUDY
         self._cleaner = TextCleaner(rules.words, clean_text)
-        self._compiler = Compiler(rules, pseudonymizer, clean=self._cleaner.clean, label=self._cleaner.label)
+        cleaner = self._cleaner
+        self._compiler = Compiler(
+            rules, pseudonymizer, clean=cleaner.clean, narrative=cleaner.narrative, label=cleaner.label
+        )
         self._programs: dict[str, Program] = {}
         self._shifts: dict[bytes, int] = {}
         #: for studies and series, whose UIDs come again with each instance

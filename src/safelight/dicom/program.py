@@ -12,7 +12,8 @@ from pydicom.datadict import dictionary_VM, keyword_dict, private_dictionary_VM
 from safelight.dicom import values
 from safelight.dicom.address import Address, keyword_of
 from safelight.dicom.burned_in import WATCHED
-from safelight.dicom.codes import CODE_TAGS
+from safelight.dicom.codes import CODE_TAGS, Entry
+from safelight.dicom.content import NUMERIC_VALUE, TEXT_VALUE, clean_item_text, keep_item_number, withheld_items
 from safelight.dicom.dummies import DUMMIES
 from safelight.dicom.icc import SRGB, clean_profile
 from safelight.dicom.rules import DicomRules
@@ -89,14 +90,16 @@ class Program:
         table: steps at the top level; ``items``: steps inside sequences.
         private: steps of private elements by (group, creator, offset).
         label: the words of the closed vocabulary in a text, for meanings of codes.
-        codes: coded entries that were met before, encoded, and whether they came out as they were.
+        withheld: concepts (scheme, code) whose content items do not come out.
+        codes: coded entries that were met before.
     """
 
     table: Table
     items: Table
     private: dict[tuple[int, str, int], Step]
     label: Callable[[str], str] = nothing_of
-    codes: dict[tuple[object, ...], tuple[dict[int, bytes], bool]] = field(default_factory=dict)
+    withheld: frozenset[tuple[str, str]] = frozenset()
+    codes: dict[tuple[object, ...], Entry] = field(default_factory=dict)
 
     @cached_property
     def private_blocks(self) -> dict[tuple[int, str], dict[int, Step]]:
@@ -119,13 +122,16 @@ class Compiler:
         pseudonymizer: Pseudonymizer,
         *,
         clean: Act | None = None,
+        narrative: Act | None = None,
         label: Callable[[str], str] = nothing_of,
     ) -> None:
         self._rules = rules
         self._pseudonymizer = pseudonymizer
         self._clean = clean
+        self._narrative = narrative
         self._label = label
-        self._codes: dict[tuple[object, ...], tuple[dict[int, bytes], bool]] = {}
+        self._codes: dict[tuple[object, ...], Entry] = {}
+        self._withheld = withheld_items(rules)
         self._private: dict[tuple[int, str, int], Step] = {}
         self._groups = frozenset(address.group for address in rules.elements if address.creator)
         self._items = Table({}, self._groups)
@@ -164,7 +170,7 @@ class Compiler:
                 table[tag] = table[tag]._replace(kind=KEEP_NOTED)
         for tag in PIXEL_TAGS:
             table[tag] = Step(PIXELS, b"OW", 0, FOREVER, None, Detail(tag, frozenset((b"OB", b"OW"))))
-        return Program(table, self._items, self._private, self._label, self._codes)
+        return Program(table, self._items, self._private, self._label, self._withheld, self._codes)
 
     def _link_sequences(self) -> None:
         required = nested_types()
@@ -195,7 +201,7 @@ class Compiler:
         first = b"OW" if b"OW" in codes else vr[:2].encode("ascii")
         if operation.op == "remove":
             return _empty_step(tag) if kind.startswith("2") else None
-        detail = Detail(tag, codes, option=_option(address, operation))
+        detail = Detail(tag, codes, option=_option(address, operation, self._rules.codes))
         if kind.startswith("2"):
             detail.fallback = values.element(tag, first, b"")
         elif kind in {"1", "1C"} and isinstance(operation, (CleanText, Map, Known)) and vr in DUMMIES:
@@ -212,7 +218,7 @@ class Compiler:
             return Step(CODED, first, 0, FOREVER, None, detail)
         if tag == 0x00080005:
             return Step(CHARSET, b"CS", 0, FOREVER, None, detail)
-        if isinstance(operation, (Keep, Known)):
+        if isinstance(operation, (Keep, Known)) and tag != NUMERIC_VALUE:
             step = self._keep(first, detail, _vm(address))
             if isinstance(operation, Known):
                 detail.check = known_words(self._devices, CHECKS[first])
@@ -282,8 +288,12 @@ class Compiler:
             key = pseudonymizer if isinstance(operation, SecureHash) else None
             domain = getattr(operation, "domain", "") or DOMAINS.get(keyword) or f"{address.tag:08x}"
             return _decoding(lambda decode: values.digest(vr, decode, key, domain)), "charset"
+        if isinstance(operation, CleanText) and address.tag == TEXT_VALUE:
+            return clean_item_text(self._narrative or _removed), "concept"
         if isinstance(operation, CleanText):
             return self._clean or _removed, "instance"
+        if isinstance(operation, Keep):
+            return keep_item_number, "concept"
         raise TypeError(operation.op)
 
 
@@ -325,7 +335,7 @@ def _empty_step(tag: int) -> Step:
     return Step(CONSTANT, vr, 0, FOREVER, None, Detail(tag, frozenset((vr,)), constant=values.element(tag, vr, b"")))
 
 
-def _option(address: Address, operation: Operation) -> int:
+def _option(address: Address, operation: Operation, codes: str) -> int:
     """Return the bit of the option that this rule takes up: what the Basic Profile alone would have removed."""
     if operation.op in {"empty", "remove", "fixed", "secure-hash", "hash", "uid"}:
         return 0
@@ -334,6 +344,9 @@ def _option(address: Address, operation: Operation) -> int:
     if operation.op == "clean-text":
         return OPTION_BITS["clean_descriptors"]
     row = confidentiality().get(address.tag)
+    if row is not None and "clean_structured_content" in row.options:
+        # Where all codes are kept, none is looked at, and it is by its concept that content is cleaned.
+        return OPTION_BITS["clean_structured_content"] if codes == "standard" else 0
     if row is None or Address(address.tag).vr() in {"SQ", "TM"}:
         # A sequence's items speak for themselves; a time of day tells nothing without its date.
         return 0

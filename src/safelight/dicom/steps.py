@@ -42,7 +42,9 @@ class State:
         patient: a number that stands for what is known of the patient.
     """
 
-    __slots__ = ("charset", "context", "days", "patient", "pixel_representation", "signed", "study_year")
+    __slots__ = (
+        "charset", "code", "concept", "context", "days", "patient", "pixel_representation", "signed", "study_year",
+    )  # fmt: skip
 
     def __init__(self, days: int | None = None, patient: int = 0) -> None:
         self.days = days
@@ -51,6 +53,8 @@ class State:
         self.pixel_representation = 0
         #: whether the value in hand is signed, where the dictionary leaves the choice
         self.signed = False
+        #: scheme and value of the coded entry met last, and of the one that names the content item in hand
+        self.code = self.concept = ("", "")
         self.declare(())
 
     def declare(self, charset: tuple[str, ...] | None) -> None:

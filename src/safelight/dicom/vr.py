@@ -166,3 +166,11 @@ CHECKS: Final[dict[bytes, Callable[[bytes], bytes | None]]] = {
     b"UR": _bounded(2**31, _CONTROL),
     b"UT": _bounded(2**31, _CONTROL_LONG),
 }
+#: Text in which a backslash separates nothing (PS3.5 section 6.4).
+_SINGLE: Final = frozenset((b"LT", b"ST", b"UT"))
+
+
+def fits(text: str, vr: bytes) -> bool:
+    """Tell whether every value has no more characters than its VR allows, whatever number of bytes each takes."""
+    values = [text] if vr in _SINGLE else text.split("\\")
+    return all(len(value.rstrip(" \0")) <= LIMITS[vr] for value in values)

