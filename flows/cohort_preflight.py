@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.pacs import check_archives
+from tasks.pacs import check_archives, need_archives
 from tasks.parameters import LookedAt, ProjectSlug
 from tasks.preflight import look_for_studies
 from tasks.stages import check_project
@@ -19,5 +19,5 @@ def cohort_preflight(project: ProjectSlug, at_most: LookedAt = 1000) -> dict[str
         at_most: so many requests are looked at, spread evenly; the expected end is that of all.
     """
     check_project(project)
-    check_archives(project)
+    need_archives(check_archives(project), {})
     return look_for_studies(project, at_most)

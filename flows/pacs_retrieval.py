@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.pacs import check_archives, retrieve_studies
+from tasks.pacs import check_archives, need_archives, retrieve_studies
 from tasks.parameters import AskAgain, BatchSize, ProjectSlug
 from tasks.policies import BATCH
 from tasks.stages import ask_again, check_project, claim_requests, report_stage
@@ -20,9 +20,11 @@ def pacs_retrieval(project: ProjectSlug, batch_size: BatchSize = BATCH, again: A
         again: set-aside requests to start over first.
     """
     check_project(project)
-    check_archives(project)
+    away = check_archives(project)
     ask_again(project, again)
     done = []
     while ids := claim_requests(project, "retrieval", batch_size):
         done.append(retrieve_studies(project, ids))
-    return report_stage(project, "retrieval", done)
+    counts = report_stage(project, "retrieval", done)
+    need_archives(away, counts)
+    return counts

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -44,12 +43,10 @@ def pipeline(projects: list[str]) -> None:
 
 @pytest.fixture
 def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: Site) -> int:
-    """A project that takes pushes, and whose archives are closed; returns the port that they go to."""
+    """A project that takes pushes, and whose archives are not there; returns the port that they go to."""
     shutil.copytree(PROFILES, tmp_path / "profiles")
     file = tmp_path / "profiles" / "projects" / f"{PROJECT}.yaml"
-    day = (datetime.now(UTC) + timedelta(days=2)).strftime("%a").lower()
-    closed = f"    hours: {{time_zone: UTC, periods: [{{days: [{day}]}}]}}\n    budget:"
-    file.write_text(file.read_text().replace("archives:", PUSH, 1).replace("    budget:", closed))
+    file.write_text(file.read_text().replace("archives:", PUSH, 1))
     monkeypatch.setenv("SAFELIGHT_PROFILES", str(tmp_path / "profiles"))
     port = free_port()
     StorageNode(ae_title="RESEARCH", host="127.0.0.1", port=port).save("push-receiver", overwrite=True)
@@ -142,7 +139,7 @@ def test_a_pushed_study_goes_through_the_pipeline(
         (run,) = [one for one in client.read_flow_runs() if one.deployment_id == deployment]
     assert run.parameters == {"projects": [PROJECT]}
 
-    # The rest of the pipeline. The archives are closed, and not even running: what was pushed does not need them.
+    # The rest of the pipeline. The archives are not running: what was pushed does not need them, and the others wait.
     ids = new[allowed.mrn].id
     counts = pacs_retrieval(PROJECT)
     assert counts["retrieved"] == 1
