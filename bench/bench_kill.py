@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 KILLED = 20
-#: As the runbook has it: leases outlive the server.
-STORAGE = "prefect.server.concurrency.lease_storage.filesystem"
 
 
 def main() -> list[dict[str, Any]]:
@@ -86,10 +84,12 @@ def _until_free(held: Any, since: float) -> float:  # noqa: ANN401  a function
 @contextmanager
 def _server(folder: Path, port: int) -> Iterator[None]:
     """A server as a site runs it; killed -9 at the end."""
+    from deployments.ui import LEASES
+
     environment = {
         **os.environ,
+        **LEASES,
         "PREFECT_HOME": str(folder / "server"),
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": STORAGE,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_PROMPT": "false",
     }
