@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +20,7 @@ def _run(*, server_too: bool) -> dict[str, Any]:
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
+    from bench.orchestrator import server
     from deployments.bootstrap import register_limits
     from safelight.archive.budget import Budget
     from safelight.archive.settings import ArchiveUse
@@ -54,14 +48,14 @@ def _run(*, server_too: bool) -> dict[str, Any]:
             with get_client(sync_client=True) as client:
                 return client.read_global_concurrency_limit_by_name(associations_limit("deadly")).active_slots
 
-        with _server(Path(folder), port):
+        with server(Path(folder), port):
             register_limits(ArchiveUse(block="deadly", budget=Budget(operations_per_second=100, associations=KILLED)))
             kill(KILLED, "deadly", link, PROJECT, lease_seconds=1)
             killed, places = time.monotonic(), held()
             if not server_too:
                 seconds = _until_free(held, killed)
         if server_too:
-            with _server(Path(folder), port):
+            with server(Path(folder), port):
                 seconds = _until_free(held, killed)
         claimed = database.claim(PROJECT, [RequestState.REQUESTED], worker="next", limit=100, lease=timedelta(minutes=1))
         database.close()
@@ -79,39 +73,3 @@ def _until_free(held: Any, since: float) -> float:  # noqa: ANN401  a function
             return float("inf")
         time.sleep(0.5)
     return time.monotonic() - since
-
-
-@contextmanager
-def _server(folder: Path, port: int) -> Iterator[None]:
-    """A server as a site runs it; killed -9 at the end."""
-    from deployments.ui import LEASES
-
-    environment = {
-        **os.environ,
-        **LEASES,
-        "PREFECT_HOME": str(folder / "server"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_CLI_PROMPT": "false",
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
-    server = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        end = time.monotonic() + 180
-        while not _answers(port):
-            if server.poll() is not None or time.monotonic() > end:
-                raise SystemExit("the server did not start")
-            time.sleep(0.5)
-        yield
-    finally:
-        os.killpg(server.pid, 9)
-        server.wait()
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False

@@ -4,36 +4,65 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 SECONDS, SETTLING, AFTERWARDS = 60.0, 5.0, 15.0
-#: Worker processes, operations a second, and what the rate is changed to after a minute.
-RUNS = ((1, 10.0, 20.0), (4, 10.0, 5.0), (8, 10.0, 20.0), (4, 50.0, 25.0))
+#: The orchestrator's database, worker processes, operations a second, and what the rate is changed to after a minute.
+RUNS = (
+    ("SQLite", 1, 10.0, 20.0),
+    ("SQLite", 4, 10.0, 5.0),
+    ("SQLite", 8, 10.0, 20.0),
+    ("SQLite", 4, 50.0, 25.0),
+    ("PostgreSQL", 4, 50.0, 25.0),
+    ("PostgreSQL", 8, 10.0, 20.0),
+)
 
 
 def main() -> list[dict[str, Any]]:
     """Run each; returns workers, budget, what the archive counted as a share of it, and the same after the change."""
-    from prefect.testing.utilities import prefect_test_harness
-
     from safelight.link import LinkDatabase
     from tasks.wiring import now
+    from tests.services.postgresql import Postgresql
 
-    with prefect_test_harness(server_startup_timeout=90), tempfile.TemporaryDirectory() as folder:
-        link = f"sqlite:///{folder}/link.sqlite"
-        database = LinkDatabase(link, clock=now)
-        database.migrate()
-        database.close()
-        return [_run(number, *run, link) for number, run in enumerate(RUNS)]
+    postgresql = Postgresql()
+    try:
+        rows = []
+        for database, *run in RUNS:
+            with tempfile.TemporaryDirectory() as folder:
+                link = LinkDatabase(url := f"sqlite:///{folder}/link.sqlite", clock=now)
+                link.migrate()
+                link.close()
+                of_its_own = postgresql.new_database().replace("psycopg2", "asyncpg") if database == "PostgreSQL" else ""
+                with _orchestrator(Path(folder), of_its_own):
+                    rows.append({"orchestrator on": database, **_run(*run, url)})
+        return rows
+    finally:
+        postgresql.stop()
 
 
-def _run(number: int, count: int, rate: float, changed_to: float, link: str) -> dict[str, Any]:
+@contextmanager
+def _orchestrator(folder: Path, database: str) -> Iterator[None]:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from bench.orchestrator import server
+    from tests.services.process import free_port
+
+    port = free_port()
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}), server(folder, port, database):
+        yield
+
+
+def _run(count: int, rate: float, changed_to: float, link: str) -> dict[str, Any]:
     from deployments.bootstrap import register_limits
     from safelight.archive.budget import Budget
     from safelight.archive.settings import ArchiveUse
     from tests.archive.tiring import TiringArchive
     from tests.tasks.rate_worker import CLIENTS, workers
 
-    block = f"bench-{number}"
+    block = "bench"
     budget = Budget(operations_per_second=rate, associations=min(50, count * CLIENTS))
     register_limits(ArchiveUse(block=block, budget=budget))
     archive = TiringArchive(knee=1000, unloaded=0.0)
