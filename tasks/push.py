@@ -106,7 +106,7 @@ def enter_complete(run: ProjectRun, inbox: Inbox, quiet_seconds: float) -> Count
         try:
             if study.mrn not in patients:
                 raise StudyRejected(Reason.NO_PATIENT_RECORD)
-            kept.append((study, _wanted(run, study, late=inbox.keep(study))))
+            kept.append((study, wanted(run, study, late=inbox.keep(study))))
         except StudyRejected as rejected:
             inbox.set_aside(study)
             counts[f"set aside ({rejected.reason.value})"] += 1
@@ -127,17 +127,13 @@ def enter_complete(run: ProjectRun, inbox: Inbox, quiet_seconds: float) -> Count
     return counts
 
 
-def _wanted(run: ProjectRun, study: PushedStudy, *, late: bool) -> StudyRequest:
-    """Return the request for a study, or for those series of it that had more to come after it went on.
-
-    Raises:
-        StudyRejected: duplicate_row, when these series were asked for once already, and went on, too.
-    """
-    for request in (study.request(run.project.slug), study.request_for_series(run.project.slug)):
-        known = run.database.known(request)
-        if not late or known is None or known.state in {RequestState.REQUESTED, RequestState.LOCATED}:
-            return request
-    raise StudyRejected(Reason.DUPLICATE_ROW)
+def wanted(run: ProjectRun, study: PushedStudy, *, late: bool) -> StudyRequest:
+    """Return the request for a study, or for those series of it that had more to come after it went on."""
+    whole = study.request(run.project.slug)
+    known = run.database.known(whole)
+    if not late or known is None or known.state in {RequestState.REQUESTED, RequestState.LOCATED}:
+        return whole
+    return study.request_for_series(run.project.slug)
 
 
 def _forget_opted_out(run: ProjectRun, request: StudyRequest) -> None:

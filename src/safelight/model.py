@@ -170,7 +170,8 @@ class StudyRequest:
     """One study that one extract asks for, with the identifiers of the hospital. Empty text: not given.
 
     ``line`` is where it stands in the delivery (from 1; the header of a CSV is line 1), for messages.
-    ``series_uids`` empty means the whole study.
+    ``series_uids`` empty means the whole study. ``part`` tells requests for the same series of one study apart, where
+    more of them came each time.
     """
 
     project: str = field(repr=False)
@@ -182,6 +183,7 @@ class StudyRequest:
     person_id: str = field(default="", repr=False)
     participant_id: str = field(default="", repr=False)
     series_uids: tuple[str, ...] = field(default=(), repr=False)
+    part: str = field(default="", repr=False)
     line: int = 0
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -162,10 +163,19 @@ def test_what_comes_late_is_told_and_joins_the_study(send: Send, inbox: Inbox, c
     assert inbox.keep(study)
     assert study.request_for_series(PROJECT).series_uids == (STUDY.series_uid(1),)
     assert inbox.keep(only(inbox)), "also after a kill"
+    assert only(inbox).request_for_series(PROJECT) == study.request_for_series(PROJECT)
     inbox.done(study)
+    # More of the same series is another request, for as often as something comes.
+    send(Study(700, series=(2, 2)).files()[3:])
+    more = only(inbox)
+    assert inbox.keep(more)
+    first, second = (one.request_for_series(PROJECT) for one in (study, more))
+    assert first != second
+    assert replace(first, part="") == replace(second, part="")
+    inbox.done(more)
     found = cache.get(STUDY.uid)
     assert found is not None
-    assert len(found.instances) == 3
+    assert len(found.instances) == 4
 
 
 def test_instances_of_two_patients_are_set_aside(send: Send, inbox: Inbox, cache: RawCache) -> None:

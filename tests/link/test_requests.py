@@ -35,14 +35,14 @@ def test_entering_twice_changes_nothing(ledger: Ledger) -> None:
 
 
 def test_a_request_comes_back_as_it_went_in(ledger: Ledger) -> None:
-    given = a_request("007", participant_id="P1", series_uids=("1.2.9", "1.2.8"), procedure_occurrence_id=2**40)
+    given = a_request("007", participant_id="P1", series_uids=("1.2.9", "1.2.8"), procedure_occurrence_id=2**40, part="p")
     ledger.add(given)
     (found,) = ledger.database.find(PROJECT, [RequestState.REQUESTED])
     assert (found.project, found.state, found.reason, found.attempts) == (PROJECT, RequestState.REQUESTED, None, 0)
     assert (found.mrn, found.accession_number, found.study_uid) == ("007", "A-007", given.study_uid)
     assert (found.study_date, found.procedure_occurrence_id) == (date(2020, 2, 29), 2**40)
     assert (found.person_id, found.participant_id, found.nhs_number) == ("7", "P1", "")
-    assert found.series_uids == ("1.2.8", "1.2.9")
+    assert (found.series_uids, found.part) == (("1.2.8", "1.2.9"), "p")
     assert (found.archive, found.located_study_uid, found.announced, found.received) == ("", "", 0, 0)
     assert found.pseudo_study_uid == ledger.pseudonyms.uid(given.study_uid)
     digest = hashlib.blake2b(b"007", digest_size=48, key=bytes(range(64)), salt=bytes(range(16)), person=b"patient")
@@ -62,6 +62,7 @@ def test_a_request_without_date_or_study_uid_is_one_too(ledger: Ledger) -> None:
         {"accession_number": ""},
         {"study_uid": "1.2.4"},
         {"series_uids": ("1.2.5",)},
+        {"part": "second"},
     ],
 )
 def test_what_makes_a_request_another_one(ledger: Ledger, change: dict[str, object]) -> None:

@@ -23,6 +23,7 @@ from flows.pacs_retrieval import pacs_retrieval
 from flows.study_listener import study_listener
 from safelight.link import Request
 from safelight.model import RequestState
+from safelight.release.lake import Lake
 from tests.services.process import accepts_connections, free_port, program
 from tests.system.conftest import Site
 
@@ -154,11 +155,29 @@ def test_a_pushed_study_goes_through_the_pipeline(
     assert {str(one.PatientID) for one in delivered} == {allowed.pseudo_patient_id}
     assert len(delivered) == 2
 
-    # What comes late is asked for by series, once.
-    late = a_study_of(template, tmp_path / "late", allowed.mrn, 1, instances=(3,))
-    assert listen_and_send(port, late, minutes=0.1)["requests"] == 1
-    newest = max(requests(site), key=lambda one: one.id)
-    assert (newest.pseudo_study_uid, len(newest.series_uids)) == (done.pseudo_study_uid, 1)
+    # What comes late is asked for by series, each time.
+    for instance in (3, 4):
+        late = a_study_of(template, tmp_path / f"late-{time.monotonic_ns()}", allowed.mrn, 1, instances=(instance,))
+        listen_and_send(port, late, minutes=0.1)
+    parts = [one for one in requests(site) if one.study_uid == done.study_uid and one.series_uids]
+    assert [one.pseudo_study_uid for one in parts] == [done.pseudo_study_uid] * 2
+    assert parts[0].series_uids == parts[1].series_uids
+    pacs_retrieval(PROJECT)
+    dicom_deidentification(PROJECT)
+    dataset_export(PROJECT)
+    of_study = [one for one in requests(site) if one.study_uid == done.study_uid]
+    assert {one.state for one in of_study} == {RequestState.EXPORTED}
+    delivered = [dcmread(path) for path in (site.folder / "dicom").rglob("*.dcm")]
+    assert len({one.SOPInstanceUID for one in delivered}) == len(delivered) == 4
+    assert {str(one.PatientID) for one in delivered} == {allowed.pseudo_patient_id}
+    for table, key in (
+        ("dicom_instance", "SOPInstanceUID"),
+        ("image_occurrence", "image_series_uid"),
+        ("request_outcome", "request_key"),
+    ):
+        keys = Lake(str(site.folder / "lake"), {}).read(PROJECT, table, [key])[key].to_pylist()
+        expected = {"dicom_instance": 4, "image_occurrence": 1}.get(table, len(requests(site)))
+        assert len(set(keys)) == len(keys) == expected
 
     texts = caplog.text
     assert not [text for text in (allowed.mrn, "STRANGERMRN", "PUSHED1", "7433.77") if text in texts]

@@ -64,19 +64,22 @@ class PushedStudy:
 
         No procedure of the record asked for it, so it gets a number of its own, below those of any record.
         """
-        number = -int.from_bytes(sha256(self.study_uid.encode()).digest()[:7]) - 1
         return StudyRequest(
             project=project,
             mrn=self.mrn,
             accession_number=self.accession_number,
             study_uid=self.study_uid,
             study_date=self.study_date,
-            procedure_occurrence_id=number,
+            procedure_occurrence_id=-int.from_bytes(sha256(self.study_uid.encode()).digest()[:7]) - 1,
         )
 
     def request_for_series(self, project: str) -> StudyRequest:
-        """Return the request for those of its series that are in the inbox: for what came late."""
-        return replace(self.request(project), series_uids=self.series_uids)
+        """Return the request for those of its series that are in the inbox: for what came late.
+
+        It is another request each time that something came, and the same one for the same instances.
+        """
+        part = sha256("\n".join(sorted(self.files)).encode()).hexdigest()
+        return replace(self.request(project), series_uids=self.series_uids, part=part)
 
 
 class Inbox(Intake):

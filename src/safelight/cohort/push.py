@@ -43,7 +43,7 @@ def pushed_delivery(
         if one.mrn not in patients
     ]
     # The same studies again, after a kill, are the same delivery.
-    rows = sorted("\0".join((one.mrn, one.study_uid, *one.series_uids)) for one in requests)
+    rows = sorted("\0".join((one.mrn, one.study_uid, *one.series_uids, one.part)) for one in requests)
     digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
     info = ExtractInfo(project, f"{SOURCE}-{digest[:12]}", digest, generated, SOURCE, SOURCE)
     return Delivery(info, tuple(known), tuple(aside))

@@ -32,10 +32,11 @@ _SEPARATOR: Final = "\\"
 def natural_key(request: StudyRequest) -> str:
     """Return what makes a request the same one in another delivery: SHA-256, in hexadecimal.
 
-    Patient, accession number, study and series; not the date, nor the ids that the record's extract gives out anew.
+    Patient, accession number, study, series and part; not the date, nor the ids that the record's extract gives out anew.
     """
     parts = [request.mrn.strip(), request.accession_number.strip(), request.study_uid.strip()]
-    return hashlib.sha256(json.dumps([*parts, *_series(request)]).encode()).hexdigest()
+    later = [{"part": request.part}] if request.part else []
+    return hashlib.sha256(json.dumps([*parts, *_series(request), *later]).encode()).hexdigest()
 
 
 def _series(request: StudyRequest) -> list[str]:
@@ -87,6 +88,7 @@ def _columns(request: StudyRequest, pseudonymizer: Pseudonymizer) -> dict[str, A
         "accession_number": accession,
         "study_uid": study_uid,
         "series_uids": _SEPARATOR.join(_series(request)),
+        "part": request.part,
         "study_date": request.study_date,
         "procedure_occurrence_id": request.procedure_occurrence_id,
         "person_id": person,
@@ -163,6 +165,7 @@ def _request(row: Row[Any]) -> Request:
         pseudo_study_uid=row.pseudo_study_uid,
         pseudo_patient_id=row.pseudo_patient_id,
         extract_id=row.extract_id,
+        part=row.part,
     )
 
 

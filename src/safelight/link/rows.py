@@ -43,6 +43,7 @@ class Request:
     pseudo_study_uid: str
     pseudo_patient_id: str
     extract_id: int
+    part: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ request: Final = Table(
     _id(),
     _refers("project_id", "project"),
     _refers("extract_id", "extract"),
-    # SHA-256 over MRN, accession, study UID and series UIDs: an index entry has a largest size, a list of UIDs has not.
+    # SHA-256 over MRN, accession, study UID, series UIDs, part: an index entry has a largest size, a list of UIDs has not.
     Column("natural_key", String(64), nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
@@ -186,6 +186,8 @@ request: Final = Table(
     _time("not_before", nullable=True),
     _time("created_at"),
     _time("updated_at"),
+    # Tells requests for the same series apart, where more of them came each time.
+    _text("part", 64),
     UniqueConstraint("project_id", "natural_key"),
     Index(None, "state", "project_id", "id"),
     Index(None, "project_id", "mrn"),

@@ -13,7 +13,9 @@ from safelight.pseudonym import Pseudonymizer
 
 def request_key(request: Request, pseudonymizer: Pseudonymizer) -> str:
     """Return the keyed name of a request: from its natural key, in a domain of its own, so that it joins nothing else."""
-    parts = (request.project, request.mrn, request.accession_number, request.study_uid, *sorted(request.series_uids))
+    parts = [request.project, request.mrn, request.accession_number, request.study_uid, *sorted(request.series_uids)]
+    if request.part:
+        parts.append(request.part)
     return pseudonymizer.secure_hash("\x1f".join(parts), "request")
 
 
