@@ -73,6 +73,10 @@ LookedAt = Annotated[
     int,
     Field(title="Requests", description="Requests to look at, spread evenly; each costs two queries.", ge=1, le=1_000_000),
 ]
+PreflightToo = Annotated[
+    bool,
+    Field(title="Pre-flight", description="Also ask the archives what retrieving the requests would bring and take."),
+]
 ListenMinutes = Annotated[
     float, Field(title="Minutes", description="How long to listen. 0: until the run is cancelled.", ge=0, le=525_600)
 ]

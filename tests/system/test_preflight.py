@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
@@ -19,7 +17,8 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 def test_it_leaves_a_table_and_moves_nothing(site: Site) -> None:
     with running(site):
-        cohort_ingest(PROJECT)
+        cohort_ingest(PROJECT, preflight=True, at_most=3)
+        assert "3 of " in shown()
         before = site.states()
         foreseen = cohort_preflight(PROJECT, at_most=12)
         assert site.states() == before
@@ -29,14 +28,14 @@ def test_it_leaves_a_table_and_moves_nothing(site: Site) -> None:
     aside = sum(count for name, count in foreseen.items() if name.startswith("would be set aside"))
     assert foreseen["found"] + foreseen["missing"] + aside + foreseen["not known"] == foreseen["looked at"]
 
-    async def tables() -> str:
-        key = ArtifactFilterKey(any_=[f"{PROJECT}-preflight"])
-        async with get_client() as client:
-            return " ".join(
-                str(one.data) + str(one.description)
-                for one in await client.read_artifacts(artifact_filter=ArtifactFilter(key=key))
-            )
+    assert "12 of " in shown()
+    assert "estimated by modality" in shown()
+    assert "at the earliest" in shown()
 
-    shown = asyncio.run(tables())
-    assert "estimated by modality" in shown
-    assert "at the earliest" in shown
+
+def shown() -> str:
+    """Return what the artifact shows."""
+    key = ArtifactFilterKey(any_=[f"{PROJECT}-preflight"])
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=ArtifactFilter(key=key))
+    return " ".join(f"{one.data} {one.description}" for one in found)
