@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import resource
 import socket
+import subprocess
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -32,6 +34,7 @@ from safelight.errors import ConfigurationError, StorageUnwritable
 from tests.archive.hostile import VERIFICATION, encoded, send_half_and_drop, store
 from tests.archive.studies import CT, Study
 from tests.services.orthanc import Peer
+from tests.services.process import program
 
 STUDY = Study(1)
 SENDER = Peer("SENDER", 104)
@@ -346,3 +349,24 @@ def test_it_says_what_is_wrong_before_it_starts(receiver: StorageReceiver, cache
     file.write_bytes(b"")
     with pytest.raises(StorageUnwritable, match="spool"):
         StorageReceiver("SAFELIGHT", "127.0.0.1", 0, file / "spool", [SENDER]).__enter__()
+
+
+def test_twenty_associations_at_once_take_no_more_memory(receiver: StorageReceiver, cache: RawCache, tmp_path: Path) -> None:
+    study = Study(3, series=(20,), kilobytes=6 * 1024)
+    senders = []
+    wanted = an_expectation(cache, study)
+    for number, content in enumerate(study.files()):
+        (tmp_path / f"{number}.dcm").write_bytes(content)
+    tracemalloc.start()
+    try:
+        with receiver.intake.expect(wanted):
+            for number in range(20):
+                called = ["-aet", SENDER.ae_title, "-aec", "SAFELIGHT", "127.0.0.1", str(receiver.port)]
+                senders.append(subprocess.Popen([program("storescu"), *called, str(tmp_path / f"{number}.dcm")]))
+            assert [sender.wait() for sender in senders] == [0] * 20
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sorted(wanted.arrived) == sorted(study.sop_uids)
+    assert wanted.bytes > 100 << 20
+    assert peak < 16 << 20

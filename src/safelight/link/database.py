@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from safelight.errors import IntegrityError, KeyUnavailable
+from safelight.errors import KeyUnavailable
 from safelight.link import (
     audit,
     extracts,
     migration,
     moves,
-    results,
 )
 from safelight.link import patients as patient_rows
 from safelight.link import requests as request_rows
-from safelight.link.archive_rows import ArchiveRows
 from safelight.link.batches import in_batches
 from safelight.link.removals import Removals
+from safelight.link.result_rows import ResultRows
 from safelight.link.rows import Added
 from safelight.link.summary import summarise
 from safelight.model import Reason, RequestState
@@ -25,16 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sqlalchemy.engine import Connection
-
-    from safelight.link.audit import AuditEvent
     from safelight.link.rows import (
-        ReleaseRow,
         Request,
         SetAsideRow,
         Summary,
     )
-    from safelight.model import InstanceResult, KnownIdentifiers, StudyRequest
+    from safelight.model import KnownIdentifiers, StudyRequest
     from safelight.pseudonym import Pseudonymizer
 
 #: Requests a transaction, when many are entered: a killed run repeats at most so many.
@@ -42,7 +37,7 @@ _REQUESTS: int = 2000
 _PAGE: int = 500
 
 
-class LinkDatabase(ArchiveRows):
+class LinkDatabase(ResultRows):
     """Requests, patients, the raw cache's index and the audit trail, on PostgreSQL or SQLite.
 
     Every method is one transaction, or a series of them that may be repeated after a kill. Safe to use from several
@@ -322,71 +317,7 @@ class LinkDatabase(ArchiveRows):
         with self._read() as connection:
             return summarise(connection, project)
 
-    # -- instances
-
-    def record_instances(self, request_id: int, instances: Iterable[InstanceResult]) -> None:
-        """Replace this request's instance rows."""
-        with self._write() as connection:
-            results.record_instances(connection, request_id, instances)
-
-    def instances(self, request_id: int) -> list[InstanceResult]:
-        """Return this request's instance rows."""
-        with self._read() as connection:
-            return results.instances(connection, request_id)
-
-    # -- releases
-
-    def record_release(self, project: str, release_id: str, manifest_sha256: str, requests: Sequence[int]) -> None:
-        """Enter a release. Safe to repeat; raises IntegrityError for another manifest under the same id."""
-        with self._write() as connection:
-            found = self._known_project(connection, project)
-            results.record_release(connection, found, release_id, manifest_sha256, requests, now=self._clock())
-
-    def releases(self, project: str) -> list[ReleaseRow]:
-        """Return the project's releases, oldest first."""
-        with self._read() as connection:
-            found = extracts.project_id(connection, project)
-            return results.releases(connection, found) if found is not None else []
-
-    def released_requests(self, project: str, release_id: str) -> list[int]:
-        """Return the ids of the requests in a release."""
-        with self._read() as connection:
-            return results.released_requests(connection, self._known_project(connection, project), release_id)
-
-    @staticmethod
-    def _known_project(connection: Connection, project: str) -> int:
-        found = extracts.project_id(connection, project)
-        if found is None:
-            raise IntegrityError(f"The link database knows no project '{project}'.", remedy="Ingest its cohort first.")
-        return found
-
-    # -- audit
-
-    def audit(self, event: str, actor: str, **details: str | int) -> None:
-        """Append an event to the audit trail: opaque ids, counts and pseudonyms, never an identifier."""
-        with self._write() as connection:
-            audit.add(connection, event, actor, details, now=self._clock())
-
-    def audit_events(self) -> Iterator[AuditEvent]:
-        """Yield the audit trail, oldest first. Memory: a page."""
-        number = 0
-        while True:
-            with self._read() as connection:
-                events = audit.page(connection, after=number, size=_PAGE)
-            if not events:
-                return
-            yield from events
-            number = events[-1].number
-
-    def audit_head(self) -> tuple[int, str]:
-        """Return number and hash of the last audit entry, to be written down where this database can't change it."""
-        with self._read() as connection:
-            return audit.head(connection)
-
-    def verify_audit(self, *, expected_head: tuple[int, str] | None = None) -> int:
-        """Check the chain of the audit trail and return its length. Raises IntegrityError at the first broken entry."""
-        with self._read() as connection:
-            return audit.verify(connection, expected_head=expected_head)
+    # -- tracing
 
     def trace(self, project: str, pseudonym: str, *, actor: str) -> list[Request]:
         """Return whose a pseudonym is: of a study, series, instance, patient, person or accession number. Audited.
