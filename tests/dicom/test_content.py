@@ -113,6 +113,15 @@ def test_the_stamp_is_there_only_for_instances_with_content(
     assert "113104" not in options_of(pydicom.dcmread(engine.deidentify(tmp_path / "ct.dcm", tmp_path).path))
 
 
+def test_a_date_that_is_floored_is_not_stamped_as_kept_in_full(research: DeidEngine, tmp_path: Path) -> None:
+    source = report(tmp_path, item("DATE", "121125", text(0x0040A121, "DA", "19710519")))
+    after = pydicom.dcmread(research.deidentify(source, tmp_path).path)
+    assert items_of(after)["121125"].Date == "19710101"
+    assert "113106" not in options_of(after)
+    assert "113107" in options_of(after)
+    assert after.LongitudinalTemporalInformationModified == "MODIFIED"
+
+
 def test_a_short_finding_is_cleaned_as_a_report_in_its_character_set(
     profile: Callable[[str], DeidProfile], pseudonymizer: Pseudonymizer, tmp_path: Path
 ) -> None:

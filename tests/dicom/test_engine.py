@@ -155,6 +155,10 @@ def test_explain_refuses_what_is_not_dicom(tmp_path: Path, profile: Callable[[st
         ("knee 12/05/1967 left", "knee left"),
         ("Zqx-chest-Zqx", "chest"),
         ("RX12C345", ""),
+        ("B1C2", ""),
+        ("ax1c2d3", ""),
+        ("ep2d_diff tfl3d1", "ep2d_diff tfl3d1"),
+        ("ep2zqx", ""),
         ("", ""),
         ("Dr White chest", "chest"),
         ("ABDOMEN^LIVER", "ABDOMEN LIVER"),
@@ -298,3 +302,18 @@ def test_a_code_s_meaning_is_looked_at_for_each_patient(research: DeidEngine, tm
         (clean,) = pydicom.dcmread(result.path).AnatomicRegionSequence
         said.append(clean.CodeMeaning)
     assert said == ["Chest", UNTOLD, "Chest"]
+
+
+def test_what_uptake_and_reconstruction_are_studied_by_stays(research: DeidEngine, tmp_path: Path) -> None:
+    kept = {
+        "PatientSize": text(0x00101020, "DS", "1.72"),
+        "PatientWeight": text(0x00101030, "DS", "68.5"),
+        "FilterType": text(0x00181160, "SH", "WEDGE_3"),
+        "AttenuationCorrectionMethod": text(0x00541101, "LO", "measured,AC_CT"),
+        "ReconstructionMethod": text(0x00541103, "LO", "PSF+TOF 2i21s"),
+        "ScatterCorrectionMethod": text(0x00541105, "LO", "Model-based"),
+    }
+    (tmp_path / "in").write_bytes(Maker(random.Random("uptake")).ct(**put(*kept.values())))
+    before = pydicom.dcmread(tmp_path / "in")
+    after = pydicom.dcmread(research.deidentify(tmp_path / "in", tmp_path / "out").path)
+    assert {word: after.get(word) for word in kept} == {word: before.get(word) for word in kept}

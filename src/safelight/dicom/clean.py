@@ -22,6 +22,9 @@ _NUMBER = re.compile(r"\d(?:[ ./:-]{0,2}\d)*")
 _MOST_DIGITS: Final = 4
 _TOKEN = re.compile(r"[^\W_]+|[^\w]|_")
 _COMPOUND = re.compile(r"(\d{0,3})([a-z]*)(\d{0,3})")
+#: Names of sequences such as ep2d and tfl3d1: listed words between a digit or two.
+_RUNS = re.compile(r"[a-z]+|\d")
+_MOST_DIGITS_OF_RUNS: Final = 2
 _JOINERS: Final = frozenset("-+/&.,:()_*% ")
 
 
@@ -119,6 +122,16 @@ class TextCleaner:
         if word in self._words:
             return True
         match = _COMPOUND.fullmatch(word)
-        if match is None or not (match[1] or match[3]):
+        if match is None:
+            return self._designates(_RUNS.findall(word))
+        if not (match[1] or match[3]):
             return False
         return not match[2] or (match[2] in self._words and match[2] not in self._names)
+
+    def _designates(self, runs: list[str]) -> bool:
+        words = [run for run in runs if run.isalpha()]
+        return (
+            len(runs) - len(words) <= _MOST_DIGITS_OF_RUNS
+            and max(map(len, words), default=0) > 1
+            and all(word in self._words and word not in self._names for word in words)
+        )

@@ -235,7 +235,7 @@ class Compiler:
                     detail.fallback = values.element(tag, first, values.encode_fixed(DUMMIES[vr], vr))
             return step
         detail.act, detail.per = self._act(address, operation, vr)
-        detail.dated = isinstance(operation, DateShift)
+        detail.dated = detail.option == OPTION_BITS["retain_longitudinal_modified_dates"]
         return Step(CHANGE, first, 0, FOREVER, None, detail)
 
     def _keep(self, vr: bytes, detail: Detail, most_values: int) -> Step:
@@ -343,6 +343,8 @@ def _option(address: Address, operation: Operation, codes: str) -> int:
         return OPTION_BITS["retain_safe_private"]
     if operation.op == "clean-text":
         return OPTION_BITS["clean_descriptors"]
+    if operation.op == "date-shift":
+        return OPTION_BITS["retain_longitudinal_modified_dates"]
     row = confidentiality().get(address.tag)
     if row is not None and "clean_structured_content" in row.options:
         # Where all codes are kept, none is looked at, and it is by its concept that content is cleaned.
@@ -350,7 +352,7 @@ def _option(address: Address, operation: Operation, codes: str) -> int:
     if row is None or Address(address.tag).vr() in {"SQ", "TM"}:
         # A sequence's items speak for themselves; a time of day tells nothing without its date.
         return 0
-    wanted = "C" if operation.op in {"map", "date-shift", "vocabulary"} else "K"
+    wanted = "C" if operation.op in {"map", "date-shift", "date-floor", "vocabulary"} else "K"
     for option, action in row.options.items():
         if action == wanted or (option == "retain_patient_characteristics" and operation.op == "num-range"):
             return OPTION_BITS[option]
