@@ -218,23 +218,26 @@ def test_the_patient_must_be_the_requests(orthanc: Orthanc, stage: Stage, start_
     assert not list(stage.cache.folder.rglob("*.dcm"))
 
 
-def test_ambiguity_is_resolved_by_rule_or_set_aside(orthanc: Orthanc, stage: Stage, start_receiver: Start) -> None:
+def test_ambiguity_is_resolved_by_rule_or_set_aside(
+    real_archive: Any, stage: Stage, start_receiver: Start, tmp_path: Path
+) -> None:
+    """Also at an archive that does not say which modalities a study has."""
     same = {"AccessionNumber": "CANARYSHARED"}
     ct, us = Study(11, overrides=same), Study(12, overrides=same, modality="US")
     later = Study(13, overrides=same, when=STUDY.when.replace(day=9))
-    orthanc.upload([*ct.files(), *us.files(), *later.files()])
-    receiver = start_receiver(orthanc)
+    upload(real_archive, tmp_path, ct, us, later)
+    receiver = start_receiver(real_archive)
     shared = {"study_uid": "", "accession_number": "CANARYSHARED"}
     stage.enter(a_request(later, **shared))
-    stage.run(receiver, an_archive(orthanc))
+    stage.run(receiver, an_archive(real_archive))
     assert stage.requests()[0].located_study_uid == later.uid
 
     stage.enter(a_request(ct, **shared, series_uids=(ct.series_uid(0),)))
-    stage.run(receiver, an_archive(orthanc))
+    stage.run(receiver, an_archive(real_archive))
     assert stage.requests()[1].reason is Reason.AMBIGUOUS_STUDY
 
     stage.enter(a_request(us, **shared, series_uids=(us.series_uid(0),)))
-    stage.run(receiver, an_archive(orthanc), modalities=("US",))
+    stage.run(receiver, an_archive(real_archive), modalities=("US",))
     assert stage.requests()[2].located_study_uid == us.uid
 
 

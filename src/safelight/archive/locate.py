@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from safelight.archive.identifier import StudyAnswer
@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 
 def resolve(
-    request: Request | StudyRequest, answers: Sequence[StudyAnswer], *, modalities: Collection[str] = ()
+    request: Request | StudyRequest,
+    answers: Sequence[StudyAnswer],
+    *,
+    modalities: Collection[str] = (),
+    modalities_of: Callable[[StudyAnswer], Collection[str]] = lambda answer: answer.modalities,
 ) -> StudyAnswer | None:
     """Return the one study that a request means; None when there is no answer.
 
     Rules, in this order: the patient must be the request's wherever an answer names one; of several studies of that
-    patient, the date decides, then the modalities that the project allows.
+    patient, the date decides, then the modalities that the project allows. ``modalities_of`` looks them up where an answer
+    does not say; it is only called then.
 
     Raises:
         StudyRejected: patient_mismatch, when all answers are other patients'; ambiguous_study, when the rules leave
@@ -36,7 +41,7 @@ def resolve(
     if request.study_date is not None:
         own = [answer for answer in own if answer.study_date == request.study_date]
     if len(own) > 1 and modalities:
-        own = [answer for answer in own if set(answer.modalities) & set(modalities)]
+        own = [answer for answer in own if set(modalities_of(answer)) & set(modalities)]
     if len(own) != 1:
         raise StudyRejected(Reason.AMBIGUOUS_STUDY)
     return own[0]

@@ -163,7 +163,12 @@ class _Look:
         circuit = Circuit(archive, self.database, self.clock)
         circuit.enter()
         try:
-            study = resolve(request, conversation.find_study(request), modalities=self.modalities)
+            study = resolve(
+                request,
+                conversation.find_study(request),
+                modalities=self.modalities,
+                modalities_of=conversation.modalities_of,
+            )
             found = study is not None and self._count(request, study, archive, conversation)
         except TransientError as error:
             circuit.failed(error)

@@ -167,7 +167,12 @@ class Pursuit:
         circuit.enter()
         try:
             with archive.conversation() as conversation:
-                study = resolve(request, conversation.find_study(_as_located(request)), modalities=self._modalities)
+                study = resolve(
+                    request,
+                    conversation.find_study(_as_located(request)),
+                    modalities=self._modalities,
+                    modalities_of=conversation.modalities_of,
+                )
                 end = None if study is None else self._fetch(request, archive, conversation, study, owed)
         except (TransientError, Incomplete) as error:
             circuit.failed(error)

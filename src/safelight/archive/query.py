@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
@@ -322,6 +322,12 @@ class Conversation:
         }
         series.pop("", None)
         return list(series.values())
+
+    def modalities_of(self, study: StudyAnswer) -> Collection[str]:
+        """Return a study's modalities; those of its series, where the archive's answer does not say."""
+        if study.modalities:
+            return study.modalities
+        return {series.modality for series in self.find_series(study.study_uid, patient_id=study.patient_id)}
 
     def find_instances(
         self, study_uid: str, *, series_uids: Sequence[str] = (), patient_id: str = ""
