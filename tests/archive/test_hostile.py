@@ -14,6 +14,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from safelight.archive import RawCache, StorageReceiver
+from safelight.archive.session import PATIENT_ROOT
+from safelight.errors import ArchiveMisconfigured
 from safelight.model import Reason, RequestState
 from tests.archive import hostile as ways
 from tests.archive.conftest import Clock, Stage, a_request, an_archive
@@ -222,6 +224,19 @@ def test_a_full_disk(hostile: HostileArchive, stage: Stage, start_receiver: Any,
     assert (stage.only().state, stage.only().reason) == (RequestState.LOCATED, Reason.STORAGE_FULL)
     assert hostile.operations["move"] == 1, "an archive is not asked again for what there is no room for"
     check(stage.cache)
+
+
+def test_an_archive_that_offers_patient_root_only(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    hostile.stop()
+    hostile.offers = (PATIENT_ROOT.find, PATIENT_ROOT.move, PATIENT_ROOT.get)
+    hostile.start()
+    stage.enter(a_request(STUDY), a_request(OTHER, study_uid=""))
+    with pytest.raises(ArchiveMisconfigured, match="does not offer"):
+        stage.run(receiver, an_archive(hostile))
+    counts = stage.run(receiver, an_archive(hostile, information_model="patient"))
+    assert dict(counts.moved) == {"retrieved": 2}
+    assert all(one.PatientID in {STUDY.mrn, OTHER.mrn} for one in hostile.identifiers)
+    check(stage.cache, STUDY, OTHER)
 
 
 def test_success_without_a_call_is_no_wrong_destination(

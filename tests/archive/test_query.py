@@ -244,6 +244,15 @@ def test_an_archive_that_offers_no_query_is_a_matter_of_settings(receiver_peer: 
         archive.operations.clear()
 
 
+def test_image_queries_name_the_series_unless_the_project_knows_better(hostile: HostileArchive) -> None:
+    for needed, levels in ((True, ["SERIES", "IMAGE", "IMAGE"]), (False, ["IMAGE"])):
+        hostile.identifiers.clear()
+        found = an_archive(hostile, image_query_needs_series=needed).find_instances(STUDY.uid)
+        assert sorted(one.sop_uid for one in found) == sorted(STUDY.sop_uids)
+        assert [one.QueryRetrieveLevel for one in hostile.identifiers] == levels
+        assert all(bool(one.SeriesInstanceUID) is needed for one in hostile.identifiers if one.QueryRetrieveLevel == "IMAGE")
+
+
 def test_identifiers_with_other_letters(orthanc: Orthanc) -> None:
     study = Study(7, overrides={"PatientID": "CANARYÅ1", "AccessionNumber": "CANARYÖ7"})
     orthanc.upload(study.files())
