@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Callable
+from pathlib import Path
 
+import pydicom
 import pytest
 
+from safelight.dicom import DeidEngine
 from safelight.dicom.codestream import strip_jpeg, strip_jpeg2000
 from safelight.errors import StudyRejected
 from safelight.model import Reason
-from tests.dicom.hard import MARK, Maker
+from tests.dicom.encoding import fragments, number, text
+from tests.dicom.hard import MARK, Maker, put
 from tests.dicom.hard.pixels import jpeg, jpeg2000
 
 NOISE = bytes(range(0x20, 0x90)) * 3
@@ -67,3 +72,23 @@ def test_a_segment_that_jpeg_2000_does_not_define_keeps_the_frame_back(marker: i
     with pytest.raises(StudyRejected) as caught:
         strip_jpeg2000(once[:2] + once[2:].replace(b"\xff\x52", text + b"\xff\x52", 1))
     assert caught.value.reason is Reason.PIXEL_DATA
+
+
+@pytest.mark.parametrize(("make", "syntax"), [(jpeg, "1.2.840.10008.1.2.4.50"), (jpeg2000, "1.2.840.10008.1.2.4.90")])
+def test_frames_in_pieces_are_told_apart_without_a_table(
+    make: Callable[[Maker], bytes], syntax: str, research: DeidEngine, tmp_path: Path
+) -> None:
+    maker = Maker(random.Random("pieces"))
+    frames = [make(maker) for _ in range(3)]
+    pieces = [piece for one in frames for piece in (one[: len(one) // 4 * 2], one[len(one) // 4 * 2 :])]
+    elements = maker.elements(**put(text(0x00280008, "IS", "3"), number(0x00280100, "US", 8), number(0x00280101, "US", 8)))
+    elements = [number(0x00280102, "US", 7) if one.tag == 0x00280102 else one for one in elements if one.tag < 0x7FE00000]
+    for tail, outcome in ((fragments(pieces), "written"), (fragments([*pieces, frames[0]]), "set_aside")):
+        (tmp_path / "in.dcm").write_bytes(maker.file(elements, syntax=syntax, tail=tail))
+        result = research.deidentify(tmp_path / "in.dcm", tmp_path / "out")
+        assert result.outcome == outcome
+        if outcome == "written":
+            after = pydicom.dcmread(result.path)
+            found = list(pydicom.encaps.generate_frames(after.PixelData, number_of_frames=3))
+            strip = strip_jpeg if make is jpeg else strip_jpeg2000
+            assert [one.removesuffix(b"\0") for one in found] == [strip(one).removesuffix(b"\0") for one in frames]

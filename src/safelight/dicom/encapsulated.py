@@ -26,6 +26,8 @@ _END: Final = 0xE0DDFFFE
 _EXTENDED: Final = 0x7FE00001
 _HEAD = struct.Struct("<II")
 _UNDEFINED: Final = b"\xff\xff\xff\xff"
+#: SOI of JPEG and SOC of JPEG 2000, and the marker behind.
+_FIRST_BYTES: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff")
 
 
 def frame_cleaner(syntax: str, samples: int) -> Callable[[bytes], bytes]:
@@ -148,7 +150,9 @@ def _frames(
         raw = os.pread(source, table[1], table[0])
         starts = set(struct.unpack(f"<{len(raw) // 4}I", raw[: len(raw) // 4 * 4]))
     else:
-        raise StudyRejected(Reason.PIXEL_DATA)
+        # Without a table a frame starts where a code stream does (PS3.5 A.4); a frame in RLE has one fragment anyway.
+        first = fragments[0][0]
+        starts = {offset - first for offset, _ in fragments if os.pread(source, 3, offset) in _FIRST_BYTES}
     base = fragments[0][0] - 8
     frames: list[list[tuple[int, int]]] = []
     for offset, length in fragments:
