@@ -37,6 +37,17 @@ def test_putting_again_replaces(ledger: Ledger) -> None:
     assert uids(ledger) == ["1.2.3"]
 
 
+def test_sizes_are_known_without_a_look_at_instances(ledger: Ledger) -> None:
+    assert (ledger.database.cache_size(), list(ledger.database.cache_sizes())) == (0, [])
+    for uid, count in (("1", 4), ("2", 1200), ("3", 0)):
+        for _ in range(2):
+            ledger.database.cache_put(uid, "pacs", instances(count, study=uid), complete=True)
+    assert list(ledger.database.cache_sizes()) == [("1", 400), ("2", 120_000), ("3", 0)]
+    ledger.database.cache_put("1", "pacs", instances(1), complete=True)
+    ledger.database.cache_drop("2")
+    assert (ledger.database.cache_size(), list(ledger.database.cache_sizes())) == (100, [("3", 0), ("1", 100)])
+
+
 def test_one_instance_may_be_in_two_studies(ledger: Ledger) -> None:
     ledger.database.cache_put("1", "pacs", instances(1), complete=True)
     ledger.database.cache_put("2", "pacs", instances(1), complete=True)

@@ -201,12 +201,11 @@ class RawCache:
         Raises:
             StorageFull: everything left is needed.
         """
-        sizes = [(study.study_uid, sum(i.size for i in study.instances)) for study in self._database.cache_studies()]
-        total = sum(size for _, size in sizes)
+        total = self._database.cache_size()
         if total <= target_bytes:
             return 0
         pins, gone = self._database.cache_pins(), 0
-        for study_uid, size in sizes:
+        for study_uid, size in self._database.cache_sizes():
             if total <= target_bytes:
                 break
             if study_uid not in pins and self._drop_unneeded(study_uid):

@@ -69,6 +69,22 @@ class ArchiveRows:
             after = rows[-1][0]
             yield from (study for _, study in rows)
 
+    def cache_size(self) -> int:
+        """Return the bytes of all cached studies."""
+        with self._read() as connection:
+            return cache_index.size(connection)
+
+    def cache_sizes(self) -> Iterator[tuple[str, int]]:
+        """Return UID and bytes of each cached study, the least recently used first, streamed; instances are not read."""
+        after = (-1, 0)
+        while True:
+            with self._read() as connection:
+                rows = cache_index.sizes(connection, after=after, count=_PAGE)
+            if not rows:
+                return
+            after = rows[-1][0]
+            yield from ((study_uid, size) for _, study_uid, size in rows)
+
     def cache_drop(self, study_uid: str) -> None:
         """Forget a cached study."""
         with self._write() as connection:

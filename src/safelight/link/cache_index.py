@@ -48,7 +48,9 @@ def put(
         .returning(_S.c.id)
     ).scalar_one()
     connection.execute(delete(_I).where(_I.c.cached_study_id == study_id))
+    size = 0
     for batch in in_batches(instances):
+        size += sum(item.size for item in batch)
         connection.execute(
             insert(_I),
             [
@@ -63,6 +65,7 @@ def put(
                 for item in batch
             ],
         )
+    connection.execute(update(_S).where(_S.c.id == study_id).values(bytes=size))
 
 
 def get(connection: Connection, study_uid: str) -> CachedStudy | None:
@@ -71,14 +74,29 @@ def get(connection: Connection, study_uid: str) -> CachedStudy | None:
     return _with_instances(connection, [row])[0] if row else None
 
 
+def size(connection: Connection) -> int:
+    """Return the bytes of all cached studies."""
+    return int(connection.scalar(select(func.coalesce(func.sum(_S.c.bytes), 0))) or 0)
+
+
+def sizes(connection: Connection, *, after: tuple[int, int], count: int) -> list[tuple[tuple[int, int], str, int]]:
+    """Return the next studies by use, oldest first: its place in that order, UID and bytes."""
+    rows = connection.execute(
+        select(_S.c.used_number, _S.c.id, _S.c.study_uid, _S.c.bytes)
+        .where(_follows(after))
+        .order_by(_S.c.used_number, _S.c.id)
+        .limit(count)
+    )
+    return [((number, id_), study_uid, size) for number, id_, study_uid, size in rows]
+
+
+def _follows(after: tuple[int, int]) -> ColumnElement[bool]:
+    return (_S.c.used_number > after[0]) | ((_S.c.used_number == after[0]) & (_S.c.id > after[1]))
+
+
 def page(connection: Connection, *, after: tuple[int, int], size: int) -> list[tuple[tuple[int, int], CachedStudy]]:
     """Return the next studies by use, oldest first, each with its place in that order."""
-    rows = connection.execute(
-        select(_S)
-        .where((_S.c.used_number > after[0]) | ((_S.c.used_number == after[0]) & (_S.c.id > after[1])))
-        .order_by(_S.c.used_number, _S.c.id)
-        .limit(size)
-    ).all()
+    rows = connection.execute(select(_S).where(_follows(after)).order_by(_S.c.used_number, _S.c.id).limit(size)).all()
     return [((row.used_number, row.id), study) for row, study in zip(rows, _with_instances(connection, rows), strict=True)]
 
 

@@ -246,6 +246,8 @@ cached_study: Final = Table(
     _time("last_used"),
     # Clocks repeat and go back; eviction needs the order of use.
     _count("used_number"),
+    # Of all its instances, so that asking how full the cache is reads a row a study.
+    _count("bytes"),
     Index(None, "used_number"),
 )
 
