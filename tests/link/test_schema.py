@@ -6,6 +6,7 @@ import multiprocessing
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -46,6 +47,31 @@ def test_every_step_says_why_and_leads_on() -> None:
     steps = list(ScriptDirectory.from_config(configuration()).walk_revisions())
     assert steps
     assert all(step.doc for step in steps)
+
+
+def test_what_an_older_version_has_cached_is_counted(empty_url: str) -> None:
+    engine = create_engine(empty_url)
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "request_part")
+        connection.execute(
+            text(
+                "INSERT INTO cached_study (id, study_uid, complete, last_used) "
+                "VALUES (1, '1.2', :yes, :at), (2, '1.3', :yes, :at)"
+            ),
+            {"yes": True, "at": "2026-01-05 12:00:00"},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO cached_instance (id, cached_study_id, sop_uid, size) "
+                "VALUES (1, 1, '1.2.1', 30), (2, 1, '1.2.2', 12)"
+            )
+        )
+    engine.dispose()
+    database = LinkDatabase(empty_url, clock=Clock())
+    for _ in range(2):
+        database.migrate()
+        assert dict(database.cache_sizes()) == {"1.2": 42, "1.3": 0}
+    database.close()
 
 
 def test_an_empty_database_is_refused_until_it_is_migrated(empty_url: str) -> None:
