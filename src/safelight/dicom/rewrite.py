@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from safelight.dicom.element_step import ElementStep
+from safelight.dicom.passages import Owners
 from safelight.dicom.program import Program
 from safelight.dicom.skip import MORE, UNDEFINED, skip_undefined
 from safelight.dicom.steps import (
@@ -96,9 +97,11 @@ class Rewriter(ElementStep):
         """
         table = self._program.table
         heads = table.implicit if implicit else table.explicit
+        passages = table.passages[implicit]
         unpack = _IMPLICIT if implicit else _EXPLICIT
         state = self._state
         context = state.context
+        learning = passages.learns(context)
         noted = self.noted
         out = self.out
         pending = list(slots)
@@ -113,18 +116,49 @@ class Rewriter(ElementStep):
         pos = start
         run = last = -1
         kept = changed = removed = options = 0
+        dated = False
+        owners: Owners = ()
+        # Where the passage in hand began; -1: the next element begins one.
+        mark = -1 if learning else 0
         while pos < end:
             if pos > edge:
                 if have < end:
                     if run >= 0:
                         out.append(data[run:pos])
                         run = -1
+                    if learning:
+                        mark = -1
                     base += pos
                     pos = 0
                     data, have, end = self._window_at(base, 12)
                     edge = have - 12
                 if pos + 8 > end:
                     raise StudyRejected(Reason.TRUNCATED)
+            if mark < 0:
+                if run >= 0:
+                    out.append(data[run:pos])
+                    run = -1
+                under = (context, owners, next_slot)
+                passage = passages.get(last)
+                if passage is not None and passage.under == under:
+                    if data.startswith(passage.raw, pos):
+                        out.append(passage.out)
+                        noted.update(passage.noted)
+                        kept += passage.kept
+                        changed += passage.changed
+                        removed += passage.removed
+                        options |= passage.options
+                        dated = dated or passage.dated
+                        last = passage.last
+                        pos += len(passage.raw)
+                        continue
+                    passages.part(last, data, pos, heads, unpack)
+                # What is taken up from here on belongs to the passage, if one comes of it.
+                self.options |= options
+                self.dated = self.dated or dated
+                options, dated = 0, False
+                opening = (last, under, len(out), len(noted), kept, changed, removed)
+                mark = pos
             key, length = unpack(data, pos)
             try:
                 head = heads[key]
@@ -133,7 +167,15 @@ class Rewriter(ElementStep):
             tag = head.tag
             if tag <= last:
                 raise StudyRejected(Reason.ELEMENT_ORDER)
-            last = tag
+            if head.fickle and learning:
+                if pos > mark:
+                    if run >= 0:
+                        out.append(data[run:pos])
+                        run = -1
+                    counts = (kept, changed, removed)
+                    passages.learn(opening, data[mark:pos], last, out, noted, counts, options, dated=dated)
+                mark = -1
+            before, last = last, tag
             if head.long:
                 if pos + 12 > end:
                     raise StudyRejected(Reason.TRUNCATED)
@@ -179,8 +221,7 @@ class Rewriter(ElementStep):
                             out.append(new)
                             changed += 1
                             options |= head.option
-                            if head.dated:
-                                self.dated = True
+                            dated = dated or head.dated
                             pos = stop
                             continue
                     elif REPLACE <= action <= NOTE:
@@ -201,6 +242,11 @@ class Rewriter(ElementStep):
             if run >= 0:
                 out.append(data[run:pos])
                 run = -1
+            if learning:
+                if pos > mark >= 0:
+                    counts = (kept, changed, removed)
+                    passages.learn(opening, data[mark:pos], before, out, noted, counts, options, dated=dated)
+                mark = -1
             while tag >= next_slot:
                 self.slots[pending.pop(0)] = len(out)
                 out.append(b"")
@@ -244,6 +290,7 @@ class Rewriter(ElementStep):
                 removed += 1
                 if head.action == SLOW:
                     self._creator(tag, length, data[value:stop], blocks, out)
+                    owners = tuple((number, id(block.steps)) for number, block in blocks.items())
             elif step.kind == SEQUENCE:
                 self._sequence(step, data, value, stop, vr, implicit, 1, out)
             elif step.kind == CONSTANT:
@@ -275,6 +322,7 @@ class Rewriter(ElementStep):
         self.changed += changed
         self.removed += removed
         self.options |= options
+        self.dated = self.dated or dated
         self.header_end = base + pos
 
     @staticmethod

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from safelight.dicom.passages import Passages
 from safelight.dicom.vr import ALL, LONG_HEADER
 
 KEEP, KEEP_NOTED, SEQUENCE, CHANGE, CONSTANT, NOTED, PIXELS, CHARSET, CODED = range(9)
@@ -130,8 +131,8 @@ class Head:
     """
 
     __slots__ = (
-        "action", "constant", "dated", "known", "limit", "long", "mask", "memo", "noted", "option", "step", "tag", "varies",
-        "vr",
+        "action", "constant", "dated", "fickle", "known", "limit", "long", "mask", "memo", "noted", "option", "step", "tag",
+        "varies", "vr",
     )  # fmt: skip
 
     def __init__(self, tag: int, vr: bytes, step: Step, *, private: bool, watched: bool) -> None:
@@ -145,6 +146,8 @@ class Head:
         self.known: set[bytes] | None = None
         self.constant = b""
         self.dated = self.varies = False
+        #: whether it was seen to differ between instances of one patient
+        self.fickle = False
         if step is not NOTHING:
             self.action = self._of(step)
         elif tag >> 16 == 0xFFFE or (private and tag & 0xFFFF < 0x1000):
@@ -192,7 +195,7 @@ class Head:
 class Table(dict[int, Step]):
     """Steps by tag, and what the headers met so far decide, by their first bytes: tag and, in Explicit VR, VR."""
 
-    __slots__ = ("explicit", "implicit", "private_groups", "watched")
+    __slots__ = ("explicit", "implicit", "passages", "private_groups", "watched")
 
     def __init__(
         self, steps: dict[int, Step], private_groups: frozenset[int], watched: frozenset[int] = frozenset()
@@ -202,6 +205,8 @@ class Table(dict[int, Step]):
         self.watched = watched
         self.explicit: dict[bytes, Head] = {}
         self.implicit: dict[bytes, Head] = {}
+        #: of explicit and of implicit files
+        self.passages = (Passages(), Passages())
 
     def head(self, key: bytes, *, implicit: bool) -> Head:
         """Return what a header decides that was not met before."""
