@@ -12,6 +12,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.datadict import dictionary_VR
 
 from safelight.dicom import DeidEngine, verify_file
 from safelight.dicom.clean import TextCleaner
@@ -22,7 +23,7 @@ from safelight.model import KnownIdentifiers, Reason
 from safelight.profile import DeidProfile, load_profile
 from safelight.pseudonym import ProjectKey, Pseudonymizer
 from tests.dicom.conftest import PROFILES
-from tests.dicom.encoding import text
+from tests.dicom.encoding import Item, number, text
 from tests.dicom.hard import MARK, Maker, put
 
 REAL = (
@@ -101,7 +102,7 @@ def test_a_decoy_before_the_patient_does_not_decide_the_shift(
 def test_memory_stays_flat_whatever_the_instance_holds(tmp_path: Path) -> None:
     """Twice as many pixels as the process may have memory, in a sparse file."""
     maker = Maker(random.Random("large"))
-    from tests.dicom.encoding import Item, encode, number, part10
+    from tests.dicom.encoding import encode, part10
 
     elements = maker.elements(
         **put(text(0x00280008, "IS", "600"), number(0x00280010, "US", 512), number(0x00280011, "US", 512))
@@ -252,7 +253,7 @@ def test_a_kept_text_has_no_more_characters_than_its_vr_allows_whatever_bytes_th
 def test_safe_private_elements_stay_in_any_block_and_at_any_depth(
     research: DeidEngine, tmp_path: Path, syntax: str, block: int
 ) -> None:
-    from tests.dicom.encoding import Item, sequence
+    from tests.dicom.encoding import sequence
 
     creator = text(0x00190000 | block, "LO", "SIEMENS MR HEADER")
     values = [creator, text(0x0019000C | block << 8, "IS", "1000"), text(0x00190008 | block << 8, "CS", MARK)]
@@ -267,8 +268,6 @@ def test_safe_private_elements_stay_in_any_block_and_at_any_depth(
 
 
 def test_values_of_a_text_are_cleaned_one_by_one_and_device_texts_in_any_vr(research: DeidEngine, tmp_path: Path) -> None:
-    from tests.dicom.encoding import Item
-
     maker = Maker(random.Random("values"))
     typed = [
         text(0x00281055, "LO", f"LUNG\\{MARK}\\BONE window"),
@@ -287,17 +286,17 @@ def test_values_of_a_text_are_cleaned_one_by_one_and_device_texts_in_any_vr(rese
 
 def test_a_code_s_meaning_is_looked_at_for_each_patient(research: DeidEngine, tmp_path: Path) -> None:
     """A word of the vocabulary stays for everybody but whom it names, however often the code was met before."""
-    value = next(number for number in map(str, range(998_877_001, 998_877_099)) if verhoeff(number))
+    value = next(one for one in map(str, range(998_877_001, 998_877_099)) if verhoeff(one))
     said = []
-    for number, surname in enumerate(("Zqxwv", "Chest", "Zqxwv")):
-        source = tmp_path / f"{number}.dcm"
+    for place, surname in enumerate(("Zqxwv", "Chest", "Zqxwv")):
+        source = tmp_path / f"{place}.dcm"
         source.write_bytes(Maker(random.Random("codes")).ct())
         dataset = pydicom.dcmread(source)
         item = pydicom.Dataset()
         item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SCT", "Chest"
         dataset.AnatomicRegionSequence = [item]
         dataset.save_as(source)
-        result = research.deidentify(source, tmp_path / f"out{number}", known=KnownIdentifiers(mrn="1", surname=surname))
+        result = research.deidentify(source, tmp_path / f"out{place}", known=KnownIdentifiers(mrn="1", surname=surname))
         assert result.outcome == "written", result.reason
         (clean,) = pydicom.dcmread(result.path).AnatomicRegionSequence
         said.append(clean.CodeMeaning)
@@ -317,3 +316,31 @@ def test_what_uptake_and_reconstruction_are_studied_by_stays(research: DeidEngin
     before = pydicom.dcmread(tmp_path / "in")
     after = pydicom.dcmread(research.deidentify(tmp_path / "in", tmp_path / "out").path)
     assert {word: after.get(word) for word in kept} == {word: before.get(word) for word in kept}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "item", "stays"),
+    [
+        ("Modality", text(0x00080060, "LO", "CT"), "CT"),
+        ("Modality", text(0x00080060, "CS", "ct"), "CT"),
+        ("PatientSex", text(0x00100040, "CS", "f"), "F"),
+        ("PatientAge", text(0x00101010, "AS", "31Y"), "031Y"),
+        ("PatientAge", text(0x00101010, "AS", "7M"), "007M"),
+        ("PatientAge", text(0x00101010, "AS", "98Y"), "090Y"),
+        ("SliceThickness", text(0x00180050, "LO", "1.25"), 1.25),
+        ("SliceThickness", text(0x00180050, "LO", f"1.25{MARK}"), None),
+        ("Rows", number(0x00280010, "SS", 16), 16),
+        ("SeriesDescription", text(0x0008103E, "UT", "lung"), "lung"),
+        ("HighBit", number(0x00280102, "US", 11), 11),
+    ],
+)
+def test_what_can_be_told_in_spite_of_its_form_stays(
+    keyword: str, item: Item, stays: object, research: DeidEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "in").write_bytes(Maker(random.Random(keyword)).ct(**put(item)))
+    result = research.deidentify(tmp_path / "in", tmp_path / "out")
+    assert result.outcome == "written", result.reason
+    after = pydicom.dcmread(result.path)
+    assert after.get(keyword) == stays
+    assert keyword not in after or dictionary_VR(keyword) == after[keyword].VR
+    assert MARK.encode() not in Path(result.path).read_bytes()

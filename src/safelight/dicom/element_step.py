@@ -41,7 +41,7 @@ from safelight.dicom.steps import (
 )
 from safelight.dicom.unknown import unknown_extent
 from safelight.dicom.values import element
-from safelight.dicom.vr import ALL, CHARSET_TEXT, TEXT, fits
+from safelight.dicom.vr import ALL, CHARSET_TEXT, OTHER_SIGN, TEXT, fits
 from safelight.errors import StudyRejected
 from safelight.model import Reason
 
@@ -193,9 +193,13 @@ class ElementStep:
             return step.vr
         if (step.kind == CHANGE or step.detail.closed) and (vr in TEXT or vr == b"UN"):
             return step.vr
-        if vr == b"UN" and step.vr not in CHARSET_TEXT and (step.vr in TEXT or step.limit < FOREVER):
-            # Some converters write every element as UN (PS3.5 section 6.2.2). What the dictionary's VR allows can be
-            # checked in numbers, codes, dates and UIDs; in free text it can't, so that goes.
+        if step.vr in TEXT:
+            # Some converters write every element as UN (PS3.5 section 6.2.2), some devices code strings as text. What the
+            # dictionary's VR allows can be checked in numbers, codes, dates and UIDs; in free text it can't, so that goes.
+            checkable = step.vr not in CHARSET_TEXT and (vr == b"UN" or vr in TEXT)
+        else:
+            checkable = step.limit < FOREVER and (vr == b"UN" or vr == OTHER_SIGN.get(step.vr))
+        if checkable:
             return step.vr
         # PS3.5 section 6.2.2: a value too long for the 16-bit length field of its VR is written as UN.
         return step.vr if vr == b"UN" and length > 0xFFFE else None

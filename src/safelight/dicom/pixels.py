@@ -105,7 +105,8 @@ def _layout(
     )
     if min(layout.rows, layout.columns, layout.samples, layout.frames) < 1 or bits not in _ALLOWED:
         raise StudyRejected(Reason.PIXEL_DATA)
-    if not 0 < used <= bits or not used - 1 <= layout.high < bits:
+    # Where a sample fills its cell, no bit is without a place, whatever the high bit is said to be.
+    if not 0 < used <= bits or (used < bits and not used - 1 <= layout.high < bits):
         raise StudyRejected(Reason.PIXEL_DATA)
     return layout
 

@@ -143,7 +143,8 @@ def num_range(operation: NumRange, vr: str) -> Transform:
 
 
 def _age(raw: bytes, operation: NumRange) -> bytes:
-    value = raw.strip(b" \0")
+    # Devices leave out zeros.
+    value = raw.strip(b" \0").upper().rjust(4, b"0")
     if CHECKS[b"AS"](value) is None:
         return b""
     years = int(value[:3]) * _AGE_UNITS[value[3:]]

@@ -96,8 +96,9 @@ def known_words(vocabulary: Vocabulary, check: Callable[[bytes], bytes | None]) 
 
 
 def known_terms(vocabulary: Vocabulary, check: Callable[[bytes], bytes | None]) -> Callable[[bytes], bytes | None]:
-    """Return the check of a kept code string: values of known words stay as they are, any other value goes."""
-    return _each(lambda raw: raw if vocabulary.knows(raw.decode("latin-1")) else None, check)
+    """Return the check of a kept code string: values of known words stay, in capital letters; any other value goes."""
+    values = _each(lambda raw: raw if vocabulary.knows(raw.decode("latin-1")) else None, check)
+    return lambda raw: values(raw if (upper := raw.upper()) == raw else upper)
 
 
 def _each(

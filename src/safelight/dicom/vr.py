@@ -25,6 +25,8 @@ SIZES: Final = {
     b"AT": 4, b"FD": 8, b"FL": 4, b"OB": 1, b"OD": 8, b"OF": 4, b"OL": 4, b"OV": 8, b"OW": 2, b"SL": 4, b"SS": 2,
     b"SV": 8, b"UL": 4, b"UN": 1, b"US": 2, b"UV": 8,
 }  # fmt: skip
+#: Integers of the same size, with and without a sign.
+OTHER_SIGN: Final = {b"SL": b"UL", b"SS": b"US", b"SV": b"UV", b"UL": b"SL", b"US": b"SS", b"UV": b"SV"}
 #: Longest value in characters (for DS and DT our own bound: scanners write longer decimals than the 16 allowed).
 LIMITS: Final = {
     b"AE": 16, b"AS": 4, b"CS": 16, b"DA": 8, b"DS": 32, b"DT": 26, b"IS": 12, b"LO": 64, b"LT": 10240, b"PN": 324,
