@@ -126,6 +126,16 @@ def test_studies_of_an_archive_are_counted_in_a_window_and_anew_after_each_chang
     assert database.note_study("vna", failed=False, window=window) == (0, 1), "eight minutes later"
 
 
+def test_workers_that_count_at_once_lose_nothing(ledger: Ledger, another: Callable[[], LinkDatabase]) -> None:
+    database, window = another(), timedelta(minutes=5)
+    for _ in range(30):
+        database.note_study("pacs", failed=True, window=window)
+    ledger.clock.forward(minutes=6)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: database.note_study("pacs", failed=number % 2 == 0, window=window), range(40)))
+    assert database.note_study("pacs", failed=True, window=window) == (21, 41)
+
+
 def test_a_health_that_nobody_understands_is_refused() -> None:
     with pytest.raises(ValueError, match="closed, open, half_open, stopped"):
         ArchiveHealth("poorly")

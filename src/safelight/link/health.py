@@ -60,8 +60,10 @@ def change(connection: Connection, archive: str, *, before: ArchiveHealth, to: A
 def note_study(connection: Connection, archive: str, *, failed: bool, since: datetime, now: datetime) -> tuple[int, int]:
     """Note how one study went. Returns how many failed since then, and how many there were; older ones are forgotten."""
     table = schema.archive_study
-    connection.execute(delete(table).where(table.c.archive == archive, table.c.at < since))
+    # Rows that another worker is forgetting are passed by: two that wait for each other would be an error.
+    old = select(table.c.id).where(table.c.archive == archive, table.c.at < since).with_for_update(skip_locked=True)
+    connection.execute(delete(table).where(table.c.id.in_(old)))
     connection.execute(insert(table).values(archive=archive, failed=failed, at=now))
     count = select(func.coalesce(func.sum(case((table.c.failed, 1), else_=0)), 0), func.count())
-    failures, studies = connection.execute(count.where(table.c.archive == archive)).one()
+    failures, studies = connection.execute(count.where(table.c.archive == archive, table.c.at >= since)).one()
     return int(failures), int(studies)
