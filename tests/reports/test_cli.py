@@ -141,8 +141,8 @@ def test_half_a_character_is_held_and_a_byte_order_mark_is_passed_over(place: Pa
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ({"id": "a", "text": "x"}, "has no 'spans'"),
-        ({"id": "a", "text": "x", "spans": [{"start": 0, "end": 9, "label": "DOB"}]}, "has no 'spans'"),
+        ({"id": "a", "text": "x"}, "has no usable spans"),
+        ({"id": "a", "text": "x", "spans": [{"start": 0, "end": 9, "label": "DOB"}]}, "has no usable spans"),
         ({"id": "a", "text": "x", "spans": [{"start": 0, "end": 1}]}, "no label"),
         ({"id": "c00000", "text": "x", "spans": []}, "an id comes twice"),
     ],

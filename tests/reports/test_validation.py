@@ -77,3 +77,13 @@ def test_labels_that_fit_no_text_are_refused(setup: Setup, tmp_path: Path) -> No
     with pytest.raises(ExtractInvalid, match="document 1 has no usable spans") as caught:
         validate(path, setup=setup, who="x", at=NOW)
     assert "SMITH" not in str(caught.value)
+
+
+def test_a_patient_that_is_none_is_refused_without_being_quoted(setup: Setup, tmp_path: Path) -> None:
+    path = tmp_path / "labelled.jsonl"
+    line = {"id": "a", "text": "x", "spans": [], "patient": {"mrn": "MRN1", "dob": "SMITH"}}
+    path.write_text(json.dumps(line) + "\n")
+    with pytest.raises(ExtractInvalid, match="patient of document 1") as caught:
+        validate(path, setup=setup, who="x", at=NOW)
+    assert "SMITH" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None

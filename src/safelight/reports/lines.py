@@ -80,7 +80,8 @@ def read_labelled(path: Path) -> Iterator[dict[str, Any]]:
     """Yield labelled texts.
 
     Raises:
-        ExtractInvalid: unreadable, an id that comes twice, or a line without spans that fit its text.
+        ExtractInvalid: unreadable, an id that comes twice, a line without spans that fit its text, or with a patient that
+            is none.
     """
     for number, line in enumerate(_without_repeats(path), 1):
         marks = [(mark, len(line["text"])) for key in ("spans", "keep") for mark in line.get(key) or ()]
@@ -92,6 +93,11 @@ def read_labelled(path: Path) -> Iterator[dict[str, Any]]:
             )
         if not all(isinstance(span.get("label"), str) for span in line["spans"]):
             raise ExtractInvalid(f"{path.name}: a span has no label.", remedy='For instance "label": "PATIENT_NAME".')
+        if line.get("patient") and patient_of(line["patient"]) is None:
+            raise ExtractInvalid(
+                f"{path.name}: the patient of document {number} is not one.",
+                remedy='For instance "patient": {"mrn": "...", "surname": "...", "dob": "YYYY-MM-DD"}.',
+            )
         yield line
 
 
@@ -132,7 +138,7 @@ def deidentify_lines(
 
     def jobs() -> Iterator[Job]:
         for line in read_lines(path):
-            known = _patient(line.get("patient"))
+            known = patient_of(line.get("patient"))
             ids.append(line["id"])
             mrn = known.mrn.strip() if known else ""
             study_date = _date(line.get("study_date")) or (known.study_date if known else None)
@@ -146,7 +152,8 @@ def deidentify_lines(
         yield out | {"counts": clean.counts, "fingerprint": fingerprint}
 
 
-def _patient(value: object) -> KnownIdentifiers | None:
+def patient_of(value: object) -> KnownIdentifiers | None:
+    """Return what a line says of its patient; None where it says nothing, or nothing that can be used."""
     if not isinstance(value, dict) or not value:
         return None
     try:

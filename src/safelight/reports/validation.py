@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from safelight.errors import ConfigurationError
 from safelight.model import KnownIdentifiers
-from safelight.reports.lines import read_labelled
+from safelight.reports.lines import patient_of, read_labelled
 from safelight.reports.policy import Thresholds
 from safelight.reports.scoring import score
 from safelight.reports.workers import Job, Setup, run
@@ -87,7 +87,7 @@ def validate(
 
 def _jobs(documents: Sequence[Mapping[str, Any]]) -> Iterator[Job]:
     for document in documents:
-        known = KnownIdentifiers.model_validate(document.get("patient") or {})
+        known = patient_of(document.get("patient")) or KnownIdentifiers()
         yield Job(document["text"], known, _SHIFT_DAYS, known.study_date)
 
 
