@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -237,6 +238,34 @@ def test_an_archive_that_offers_patient_root_only(hostile: HostileArchive, recei
     assert dict(counts.moved) == {"retrieved": 2}
     assert all(one.PatientID in {STUDY.mrn, OTHER.mrn} for one in hostile.identifiers)
     check(stage.cache, STUDY, OTHER)
+
+
+def test_a_cached_study_that_has_grown_is_not_given_out_as_it_was(
+    hostile: HostileArchive, receiver: StorageReceiver, stage: Stage
+) -> None:
+    stage.enter(a_request(STUDY))
+    stage.run(receiver, an_archive(hostile))
+    longer = replace(STUDY, series=(3, 3))
+    hostile.instances.append(longer.dataset(1, 2))
+    hostile.count = len(longer.sop_uids)
+    archive = an_archive(hostile, ask_for_cached=True, attempts=1, settle_seconds=0)
+    # It tells of one more, and then fails: when it is asked for it, or for the list already.
+    hostile.on_move = lambda: 0xA702
+    stage.enter(a_request(STUDY, accession_number="CANARYONE"))
+    stage.run(receiver, archive)
+    hostile.on_find = lambda: 0xC001 if hostile.identifiers[-1].QueryRetrieveLevel == "SERIES" else None
+    stage.enter(a_request(STUDY, accession_number="CANARYTWO"))
+    stage.run(receiver, archive)
+    _, one, two = stage.requests()
+    assert (one.state, one.reason, one.announced, one.received) == (RequestState.FAILED, Reason.INCOMPLETE, 6, 5)
+    assert (two.state, two.reason) == (RequestState.LOCATED, Reason.ARCHIVE_UNREACHABLE)
+
+    hostile.mend()
+    stage.database.requeue("chest-xr")
+    stage.clock.now += timedelta(minutes=2)
+    stage.run(receiver, archive)
+    assert {each.received for each in stage.requests()[1:]} == {6}
+    check(stage.cache, longer)
 
 
 def test_success_without_a_call_is_no_wrong_destination(

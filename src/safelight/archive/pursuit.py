@@ -150,12 +150,11 @@ class Pursuit:
                     return end
             # It may have been located there before that archive failed.
             (request,) = self._database.requests([request.id])
-        if incomplete is not None and passing is None:
-            raise incomplete
-        if cached is not None:
+        # An archive that told of more than is cached owes it.
+        if cached is not None and not owed and request.announced <= cached.announced:
             return self._retrieved(request, "", located, cached)
-        if passing is not None:
-            raise passing
+        if (error := passing or incomplete) is not None:
+            raise error
         return self._end(request, RequestState.NOT_FOUND, Reason.NOT_IN_ANY_ARCHIVE)
 
     def _ask(self, request: Request, archive: Archive, owed: set[str]) -> Ended | None:
