@@ -153,8 +153,8 @@ class Pursuit:
         # An archive that told of more than is cached owes it.
         if cached is not None and not owed and request.announced <= cached.announced:
             return self._retrieved(request, "", located, cached)
-        if (error := passing or incomplete) is not None:
-            raise error
+        if (why := passing or incomplete) is not None:
+            raise why
         return self._end(request, RequestState.NOT_FOUND, Reason.NOT_IN_ANY_ARCHIVE)
 
     def _ask(self, request: Request, archive: Archive, owed: set[str]) -> Ended | None:
