@@ -70,6 +70,12 @@ def test_texts_that_identify_by_their_concept_go_and_others_are_cleaned(research
     assert {concept: one.TextValue for concept, one in items.items()} == {COMMENT: "lung 12 mm", COMPONENT: "Removed"}
 
 
+def test_content_of_which_nothing_is_left_is_no_empty_sequence(research: DeidEngine, tmp_path: Path) -> None:
+    after = pydicom.dcmread(research.deidentify(report(tmp_path, typed(ACCESSION, "4711")), tmp_path).path)
+    assert "ContentSequence" not in after
+    assert "113104" not in options_of(after)
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "shown"),
     [("45", "a", "45"), ("97", "a", "90"), ("1164", "mo", "1080"), ("40000", "d", "32850"), ("97", None, None)],

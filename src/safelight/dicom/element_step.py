@@ -247,6 +247,7 @@ class ElementStep:
         place = len(out)
         out.append(b"")
         length = 0
+        withheld = False
         pos = value
         while pos < stop:
             if pos + 8 > stop:
@@ -263,10 +264,14 @@ class ElementStep:
             item, pos = self._item(items, data, pos, stop if size == UNDEFINED else pos + size, size, implicit, depth)
             if item is None:
                 self.removed += 1
+                withheld = True
                 continue
             self.options |= step.detail.option
             out.append(_ITEM_HEAD + struct.pack("<I", len(item)) + item)
             length += 8 + len(item)
+        if withheld and not length:
+            out[place] = self._gone(step)
+            return
         out[place] = struct.pack("<HH2sHI", tag_of_sequence >> 16, tag_of_sequence & 0xFFFF, b"SQ", 0, length)
         self.kept += 1
 
