@@ -168,7 +168,7 @@ def test_studies_that_stay_incomplete_open_it(
     assert (dict(counts.moved), counts.waiting) == ({"failed": 3}, len(STUDIES) - 3)
     assert (database.archive_health("main").state, database.archive_health("main").cause) == ("open", "incomplete")
     assert dict(counts.reasons) == {"incomplete": 3, "archive_closed": len(STUDIES) - 3}
-    assert ["failed too often (incomplete)" in str(one) for one in told] == [True], "said once, and why"
+    assert ["is left alone (incomplete)" in str(one) for one in told] == [True], "said once, and why"
 
 
 @pytest.mark.parametrize(

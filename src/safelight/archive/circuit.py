@@ -82,7 +82,7 @@ class Circuit:
     def _resting(self, health: ArchiveHealth) -> ArchiveClosed:
         until = self._until(health.opened_at or self._clock())
         return ArchiveClosed(
-            f"Archive '{self._archive.name}' failed too often ({health.cause or 'no cause given'}).",
+            f"Archive '{self._archive.name}' is left alone ({health.cause or 'no cause given'}).",
             remedy=f"It rests until {until:%H:%M:%S} UTC.",
             until=until,
         )

@@ -32,7 +32,7 @@ def command() -> None:
 def status(archive: str, url: str, *, as_json: bool) -> None:
     """Show whether ARCHIVE, named as its block, may be asked.
 
-    closed: it may. open or half_open: it failed too often and rests. stopped: by its manager.
+    closed: it may. open or half_open: it failed too often, or did not answer, and rests. stopped: by its manager.
     """
     database = _open(url)
     health, paces = database.archive_health(archive), database.archive_paces(archive)
