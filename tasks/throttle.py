@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
@@ -39,6 +39,8 @@ BUNDLE_SECONDS: Final = 0.1
 GOOD_FOR_SECONDS: Final = 1.0
 #: A worker that was killed gives its places back after so many seconds (the orchestrator's shortest lease).
 LEASE_SECONDS: Final = 60.0
+#: How often leases are renewed.
+RENEWAL_SECONDS: Final = LEASE_SECONDS / 3
 #: How long bytes that are on their way may be held up; then they are owed, and paid before the next operation.
 HOLD_UP_SECONDS: Final = 5.0
 
@@ -76,7 +78,7 @@ class OrchestratorThrottle:
         self._left, self._taken_at, self._waiting = 0, 0.0, 0
         self._owing, self._paying = threading.Lock(), threading.Lock()
         self._owed, self._held_up_at = 0, -math.inf
-        self._places = _Places(self._client)
+        self._places = _Places(self._client, self._limits, self._associations)
 
     def __enter__(self) -> Self:
         self._client.open()
@@ -173,8 +175,7 @@ class OrchestratorThrottle:
 
         def take() -> _Place:
             slots = self._pace.slots(self._limits.look(self._associations).limit)
-            lease = self._limits.lease(self._associations, slots, LEASE_SECONDS)
-            return self._places.hold(_Place(UUID(lease), slots, time.monotonic()))
+            return self._places.take(slots)
 
         self._pace.check_hours()
         # An archive that is stopped by another of its limits is not even called.
@@ -188,7 +189,7 @@ class OrchestratorThrottle:
             self._places.give(place)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Place:
     """Slots of the associations limit that one association holds under a lease, since when."""
 
@@ -200,8 +201,10 @@ class _Place:
 class _Places:
     """Leases of associations' places: renewed while they are held, reused while they are fresh, given back."""
 
-    def __init__(self, client: LimitsClient) -> None:
+    def __init__(self, client: LimitsClient, limits: Limits, name: str) -> None:
         self._client = client
+        self._limits = limits
+        self._name = name
         self._lock = threading.Lock()
         self._held: set[_Place] = set()
         self._idle: list[_Place] = []
@@ -217,10 +220,15 @@ class _Places:
         for place in list(self._held):
             self._release(place)
 
-    def hold(self, place: _Place) -> _Place:
+    def take(self, slots: int) -> _Place:
+        """Take a place. Raises httpx.HTTPStatusError when there is no room."""
+        place = _Place(self._lease(slots), slots, time.monotonic())
         with self._lock:
             self._held.add(place)
         return place
+
+    def _lease(self, slots: int) -> UUID:
+        return UUID(self._limits.lease(self._name, slots, LEASE_SECONDS))
 
     def idle(self, slots: int) -> _Place | None:
         """Return a place of so many slots that was given back just now; others are of no use any more."""
@@ -258,10 +266,23 @@ class _Places:
                 idle, self._idle = self._idle, []
             for place in idle:
                 self._release(place)
-            if time.monotonic() - renewed > LEASE_SECONDS / 3:
+            if time.monotonic() - renewed > RENEWAL_SECONDS:
                 renewed = time.monotonic()
                 for place in list(self._held):
-                    try:
-                        self._client.call("renew_concurrency_lease", place.lease, LEASE_SECONDS)
-                    except httpx.HTTPError:
-                        continue  # tried again in a third of the lease
+                    self._renew_one(place)
+
+    def _renew_one(self, place: _Place) -> None:
+        """Renew a lease, or take another in its stead: one ran out while the orchestrator or we ourselves stood still.
+
+        What fails is tried again the next time: until then one association more may be in flight than is allowed.
+        """
+        with suppress(httpx.HTTPError, SafelightError):
+            try:
+                self._client.call("renew_concurrency_lease", place.lease, LEASE_SECONDS)
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != httpx.codes.GONE:
+                    raise
+                place.lease = self._lease(place.slots)
+                if place not in self._held:
+                    # Given back meanwhile, under the lease that was gone.
+                    self._release(place)

@@ -247,6 +247,27 @@ def test_a_share_of_the_budget_leaves_fewer_associations() -> None:
             pass
 
 
+def test_a_place_whose_lease_ran_out_while_it_is_held_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.throttle.RENEWAL_SECONDS", 0.5)
+    an_archive("stood-still", associations=2)
+    name = associations_limit("stood-still")
+    with get_client(sync_client=True) as client:
+
+        def held() -> int:
+            return client.read_global_concurrency_limit_by_name(name).active_slots
+
+        with throttled("stood-still") as throttle, throttle.association(), throttle.association():
+            for place in list(throttle._places._held):
+                # As the orchestrator does with a lease that has run out.
+                client.release_concurrency_slots_with_lease(place.lease)
+            assert held() == 0
+            end = time.monotonic() + 30
+            while held() < 2 and time.monotonic() < end:
+                time.sleep(0.2)
+            assert held() == 2
+        assert held() == 0
+
+
 def test_places_of_a_killed_worker_can_be_freed() -> None:
     use = an_archive("left-behind", associations=1)
     with get_client(sync_client=True) as client:
