@@ -11,18 +11,15 @@ from safelight.dicom.content import CONCEPT_NAME
 from safelight.dicom.program import Program
 from safelight.dicom.skip import MORE, UNDEFINED, skip_undefined
 from safelight.dicom.steps import (
-    CHANGE,
     CHARSET,
     CODED,
     CONSTANT,
     DROP,
-    FOREVER,
     KEEP_NOTED,
     KEPT,
     KNOWN,
     LONGEST_CREATOR,
     LONGEST_REMEMBERED,
-    NO_VR,
     NOTED,
     NOTHING,
     PIXEL_REPRESENTATION,
@@ -39,9 +36,9 @@ from safelight.dicom.steps import (
     Step,
     Table,
 )
-from safelight.dicom.unknown import unknown_extent
+from safelight.dicom.unknown import unknown_extent, written_vr
 from safelight.dicom.values import element
-from safelight.dicom.vr import ALL, CHARSET_TEXT, OTHER_SIGN, TEXT, fits
+from safelight.dicom.vr import ALL, CHARSET_TEXT, fits
 from safelight.errors import StudyRejected
 from safelight.model import Reason
 
@@ -118,7 +115,7 @@ class ElementStep:
             # A code outside an item says nothing, and nothing there can be checked against it.
             self.removed += 1
             return b""
-        actual = self._vr(step, head.vr, len(raw))
+        actual = written_vr(step, head.vr, len(raw), signed=bool(state.pixel_representation))
         if actual is None:
             return self._gone(step)
         if kind == CHARSET:
@@ -177,32 +174,6 @@ class ElementStep:
         self.kept += 1
         self.options |= detail.option
         return element(detail.tag, vr, raw)
-
-    def _vr(self, step: Step, vr: bytes, length: int) -> bytes | None:
-        """Return the VR to write, or None where the file's VR contradicts the dictionary's."""
-        vrs = step.detail.vrs
-        if vr == NO_VR:
-            vr = b"UN"
-        if vr in vrs:
-            return vr
-        if vr == b"" or (vr == b"UN" and step.kind == CHANGE):
-            if b"SS" in vrs and b"US" in vrs:
-                if b"OW" in vrs and length > 2 * 3:
-                    return b"OW"
-                return b"SS" if self._state.pixel_representation else b"US"
-            return step.vr
-        if (step.kind == CHANGE or step.detail.closed) and (vr in TEXT or vr == b"UN"):
-            return step.vr
-        if step.vr in TEXT:
-            # Some converters write every element as UN (PS3.5 section 6.2.2), some devices code strings as text. What the
-            # dictionary's VR allows can be checked in numbers, codes, dates and UIDs; in free text it can't, so that goes.
-            checkable = step.vr not in CHARSET_TEXT and (vr == b"UN" or vr in TEXT)
-        else:
-            checkable = step.limit < FOREVER and (vr == b"UN" or vr == OTHER_SIGN.get(step.vr))
-        if checkable:
-            return step.vr
-        # PS3.5 section 6.2.2: a value too long for the 16-bit length field of its VR is written as UN.
-        return step.vr if vr == b"UN" and length > 0xFFFE else None
 
     def _creator(self, tag: int, length: int, raw: bytes, blocks: Blocks, out: list[bytes]) -> None:
         """Remember a private creator that rules know, and leave a place where it is written if an element needs it."""
