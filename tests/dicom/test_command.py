@@ -16,6 +16,7 @@ from safelight.cli.main import main
 from tests.dicom.conftest import PROFILES
 from tests.dicom.encoding import text
 from tests.dicom.hard import MARK, Maker, put
+from tests.dicom.test_content import FINDING, report, typed
 
 
 @dataclass
@@ -102,6 +103,20 @@ def test_known_identifiers_keep_a_file_back_that_still_shows_them(desk: Desk) ->
     result = desk.deid("--json", "--workers", "1", "--known", str(known), "--profile", str(trusting))
     assert json.loads(result.stdout)["counts"] == {"residual_identifier": 1, "written": 5}
     assert all(b"Quartermain" not in data for data in desk.files().values())
+
+
+def test_with_the_site_s_knowledge_a_finding_is_cleaned_as_a_report(desk: Desk) -> None:
+    said = typed(FINDING, "Mr Quartermain: 5 mm focus, whorled, unchanged")
+    report(desk.folder, said, maker=desk.maker).rename(desk.folder / "raw" / "report")
+    known = desk.folder / "known.jsonl"
+    known.write_text(json.dumps({"mrn": desk.maker.mrn, "given": "Zebulon", "surname": "Quartermain"}) + "\n")
+    (desk.folder / "site").mkdir()
+    for more, whorled in (((), False), (("--site", str(desk.folder / "site")), True)):
+        for _ in range(2):
+            result = desk.deid("--json", "--workers", "1", "--known", str(known), *more)
+            assert json.loads(result.stdout)["counts"] == {"written": 6}
+            assert any(b"5 mm focus, whorled, unchanged" in data for data in desk.files().values()) is whorled
+            assert all(b"Quartermain" not in data for data in desk.files().values())
 
 
 def test_verify_passes_what_we_made_and_finds_what_was_planted(desk: Desk) -> None:

@@ -42,6 +42,12 @@ def command() -> None:
 @click.option("--key-file", required=True, type=_FILE, help="The project's key: 64 raw bytes.")
 @click.option("--salt-file", required=True, type=_FILE, help="The project's salt: 16 raw bytes.")
 @click.option("--known", "known_file", type=_FILE, help="What is known of the patients, one JSON object a line.")
+@click.option(
+    "--site",
+    type=_PATH,
+    help="The hospital's site.json, or its folder: long texts and structured reports are cleaned as reports are, where"
+    " --known tells of their patient. Otherwise only words of the vocabulary are left of them.",
+)
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes; by default one a core.")
 @click.option(
     "--max-shift-days",
@@ -66,6 +72,7 @@ def deid(
     key_file: Path,
     salt_file: Path,
     known_file: Path | None,
+    site: Path | None,
     workers: int | None,
     max_shift_days: int,
     shift_scope: str,
@@ -79,11 +86,20 @@ def deid(
     """
     from safelight.dicom.folder import FolderJob, deidentify_files, list_files
     from safelight.pseudonym import ProjectKey, Pseudonymizer
+    from safelight.text import load_site
 
     profile = _profile(name, profiles)
     key = ProjectKey(_secret(key_file), _secret(salt_file))
     known = {one.mrn.strip(): one for one in _known(known_file)} if known_file else None
-    job = FolderJob(profile.dicom, Pseudonymizer(key, max_shift_days), output, shift_scope, known)
+    job = FolderJob(
+        profile.dicom,
+        Pseudonymizer(key, max_shift_days),
+        output,
+        shift_scope,
+        known,
+        site=load_site(site) if site else None,
+        report_dates=profile.report_dates,
+    )
     if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
         raise ConfigurationError("OUTPUT lies inside INPUT.", remedy="Give a folder elsewhere.")
     files = list_files(source)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from safelight.dicom.duplicates import DuplicateGuard
 from safelight.dicom.engine import DeidEngine
@@ -19,7 +20,8 @@ from safelight.dicom.verification import verify_file
 from safelight.errors import ConfigurationError, TransientError
 from safelight.model import InstanceOutcome, InstanceResult, KnownIdentifiers, Reason
 from safelight.pseudonym import Pseudonymizer
-from safelight.text import IdentifierMatcher
+from safelight.text import IdentifierMatcher, Site
+from safelight.text.elements import ElementCleaner
 
 #: Files handed to a worker at a time: handing over costs as much as a hundred instances otherwise.
 CHUNK: Final = 64
@@ -37,6 +39,8 @@ class FolderJob:
         output: where outputs go.
         shift_scope: ``patient`` or ``study``.
         known: what is known of patients, by PatientID; outputs of these are verified against it.
+        site: the hospital's own knowledge; with it long texts and content items are cleaned as reports are.
+        report_dates: what becomes of dates in such texts: ``shift`` or ``redact``.
     """
 
     rules: DicomRules
@@ -44,12 +48,29 @@ class FolderJob:
     output: Path
     shift_scope: str = "patient"
     known: Mapping[str, KnownIdentifiers] | None = None
+    site: Site | None = None
+    report_dates: Literal["shift", "redact"] = "shift"
 
     def engine(self) -> DeidEngine:
         """Build the engine."""
         return DeidEngine(
-            self.rules, self.pseudonymizer, shift_scope=self.shift_scope, lookup=self.known.get if self.known else None
+            self.rules,
+            self.pseudonymizer,
+            shift_scope=self.shift_scope,
+            clean_text=self._clean if self.site else None,
+            lookup=self.known.get if self.known else None,
         )
+
+    def _clean(self, text: str, known: KnownIdentifiers | None, days: int) -> str:
+        return _cleaner(self.site or Site(), self.report_dates)(text, known, days)
+
+
+@lru_cache(maxsize=1)
+def _cleaner(site: Site, dates: Literal["shift", "redact"]) -> ElementCleaner:
+    # At the first text that needs it: most images have none, and the language model takes seconds.
+    from safelight.text.deidentifier import TextDeidentifier
+
+    return ElementCleaner(TextDeidentifier(site), dates=dates)
 
 
 def list_files(source: Path) -> list[Path]:
