@@ -38,7 +38,7 @@ from safelight.dicom.steps import (
 )
 from safelight.dicom.unknown import unknown_extent, written_vr
 from safelight.dicom.values import element
-from safelight.dicom.vr import ALL, CHARSET_TEXT, fits
+from safelight.dicom.vr import ALL, CHARSET_TEXT, fits, reads_as_text
 from safelight.errors import StudyRejected
 from safelight.model import Reason
 
@@ -169,7 +169,7 @@ class ElementStep:
                 self.changed += 1
                 self.options |= detail.option
                 return element(detail.tag, vr, fixed)
-        elif detail.check is None and (len(raw) & step.mask or len(raw) > step.limit):
+        elif detail.check is None and (len(raw) & step.mask or len(raw) > step.limit or reads_as_text(raw)):
             return self._gone(step)
         self.kept += 1
         self.options |= detail.option

@@ -52,6 +52,7 @@ _DATETIME = re.compile(
 )
 _UID = re.compile(rb"[0-9.]{1,64}")
 _TITLE = re.compile(rb"[ -\[\]-~]{0,16}")
+_TYPED = re.compile(rb"[0-9A-Za-z ^=_.,/+-]+\0?")
 _CONTROL = re.compile(rb"[\x00-\x1a\x1c-\x1f\x7f]")
 _CONTROL_LONG = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 
@@ -176,3 +177,11 @@ def fits(text: str, vr: bytes) -> bool:
     """Tell whether every value has no more characters than its VR allows, whatever number of bytes each takes."""
     values = [text] if vr in _SINGLE else text.split("\\")
     return all(len(value.rstrip(" \0")) <= LIMITS[vr] for value in values)
+
+
+def reads_as_text(raw: bytes) -> bool:
+    """Tell whether all of a binary value is text: it is asked where the file does not give the value its VR.
+
+    Hardly any number of eight bytes has only letters, digits and what stands between them; fewer bytes tell nothing.
+    """
+    return len(raw) >= 8 and len(set(raw)) > 3 and _TYPED.fullmatch(raw) is not None
