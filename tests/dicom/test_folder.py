@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from safelight.dicom.folder import FolderJob, deidentify_files, list_files
 from safelight.model import InstanceOutcome, Reason
 from safelight.profile import DeidProfile
 from safelight.pseudonym import Pseudonymizer
+from tests.dicom.conftest import PROFILES
 from tests.dicom.hard import Maker
 
 FILES = 5
@@ -65,3 +70,33 @@ def test_a_killed_worker_costs_at_most_the_file_over_which_it_died(
         assert len(aside) <= max(0, kills - 1)
         assert bool(aside) is (kills > 2)
     assert len(list((tmp_path / "out").rglob("*.dcm"))) == FILES
+
+
+@pytest.mark.parametrize("killed", [0, 2])
+def test_the_command_forks_its_workers_and_outlives_them(killed: int, tmp_path: Path) -> None:
+    """In a process without threads, as the command's, workers are forked from it."""
+    maker = Maker(random.Random("many"))
+    (tmp_path / "raw").mkdir()
+    for number in range(200):
+        (tmp_path / "raw" / f"{number:03}.dcm").write_bytes(maker.ct())
+    (tmp_path / "key").write_bytes(bytes(range(64)))
+    (tmp_path / "salt").write_bytes(bytes(range(16)))
+    options = ["--key-file", tmp_path / "key", "--salt-file", tmp_path / "salt", "--workers", "2", "--json"]
+    options += ["--profiles", PROFILES.parent]
+    command = [sys.executable, "-m", "safelight.cli", "dicom", "deid", tmp_path / "raw", tmp_path / "out", *options]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE)
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    seen: set[str] = set()
+    while running.poll() is None and len(seen) < max(2, killed):
+        time.sleep(0.001)
+        with suppress(OSError):
+            for worker in set(children.read_text().split()) - seen:
+                seen.add(worker)
+                if len(seen) <= killed:
+                    os.kill(int(worker), signal.SIGKILL)
+    told = json.loads(running.communicate()[0])
+    assert len(seen) >= 2, "workers are children of the command"
+    assert sorted(row["file"] for row in told["files"]) == list(range(1, 201))
+    assert sum(told["counts"].values()) == 200
+    assert told["counts"]["written"] >= 200 - killed
+    assert len(list((tmp_path / "out").rglob("*.dcm"))) == told["counts"]["written"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -23,8 +24,10 @@ from safelight.pseudonym import Pseudonymizer
 from safelight.text import IdentifierMatcher, Site
 from safelight.text.elements import ElementCleaner
 
-#: Files handed to a worker at a time: handing over costs as much as a hundred instances otherwise.
+#: Most files handed to a worker at a time, and least times that each worker is handed some: handing over costs as much as
+#: an instance, and who has got the last files is waited for.
 CHUNK: Final = 64
+TURNS: Final = 8
 #: A worker was killed: at its work, or while it was told what to work with.
 _KILLED: Final = (BrokenProcessPool, BrokenPipeError)
 
@@ -129,10 +132,13 @@ def deidentify_files(files: list[Path], job: FolderJob, *, workers: int = 1) -> 
 
 
 def worker_context() -> BaseContext:
-    """Return what starts workers: forked from a process that has imported this module once for all of them.
+    """Return what starts workers: this process itself, or one that has imported this module once for all of them.
 
-    Forked from this one they would share its locks and descriptors in whatever state they are.
+    Forked from this one they are at work at once. But where it has threads, they would share its locks in whatever state
+    they are.
     """
+    if threading.active_count() == 1:
+        return multiprocessing.get_context("fork")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
@@ -143,25 +149,29 @@ def deidentify_in_turn(files: list[Path], job: FolderJob, *, workers: int = 1) -
 
     A worker that is killed, by a file or from outside, costs nothing but time: its chunk is done again file by file.
     """
-    places = range(0, len(files), CHUNK)
+    size = max(1, min(CHUNK, len(files) // (max(1, workers) * TURNS)))
     if workers <= 1 or len(files) <= 1:
         run = _Worker(job)
-        for start in places:
-            yield from enumerate(run(files[start : start + CHUNK]), start)
+        for start in range(0, len(files), size):
+            yield from enumerate(run(files[start : start + size]), start)
         return
     start = 0
     while start < len(files):
         try:
-            for results in _pooled([files[at : at + CHUNK] for at in range(start, len(files), CHUNK)], job, workers):
+            for results in _pooled([files[at : at + size] for at in range(start, len(files), size)], job, workers):
                 yield from enumerate(results, start)
-                start += CHUNK
+                start += size
         except _KILLED:
-            yield from enumerate(_each_apart(files[start : start + CHUNK], job), start)
-            start += CHUNK
+            yield from enumerate(_each_apart(files[start : start + size], job), start)
+            start += size
 
 
 def _pooled(chunks: list[list[Path]], job: FolderJob, workers: int) -> Iterator[list[InstanceResult]]:
-    with ProcessPoolExecutor(workers, mp_context=worker_context(), initializer=_start, initargs=(job,)) as pool:
+    context = worker_context()
+    if context.get_start_method() == "fork":
+        # Once, for all workers.
+        _start(job)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(job,)) as pool:
         yield from pool.map(_run, chunks)
 
 
@@ -178,6 +188,7 @@ def _each_apart(files: list[Path], job: FolderJob) -> Iterator[InstanceResult]:
 
 class _Worker:
     def __init__(self, job: FolderJob) -> None:
+        self.job = job
         self._engine = job.engine()
         self._output = job.output
         self._check = _Check(job, self._engine)
@@ -211,12 +222,13 @@ class _Check:
         return replace(result, outcome=InstanceOutcome.SET_ASIDE, reason=Reason.RESIDUAL_IDENTIFIER, path="")
 
 
-_worker: Callable[[list[Path]], list[InstanceResult]] | None = None
+_worker: _Worker | None = None
 
 
 def _start(job: FolderJob) -> None:
     global _worker
-    _worker = _Worker(job)
+    if _worker is None or _worker.job is not job:
+        _worker = _Worker(job)
 
 
 def _run(files: list[Path]) -> list[InstanceResult]:
