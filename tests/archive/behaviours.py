@@ -31,14 +31,16 @@ WAITS: Shown = ({S.REQUESTED, S.LOCATED}, R.ARCHIVE_UNREACHABLE)
 class Behaviour:
     """One way to misbehave: how an archive is told to, and what requests show when it never stops.
 
-    ``by_move`` is for C-MOVE alone, where instances come on another association than the answer.
+    ``by_move`` is for C-MOVE alone, where instances come on another association than the answer; ``many``: it shows only
+    where many studies are asked for.
     """
 
     dimse: Callable[[HostileArchive], None]
     web: Callable[[HostileWebArchive], None]
     shown: Shown
     by_move: Shown | None = None
-    at_once: int = 1
+    at_once: int = 2
+    many: bool = False
 
 
 def _refuse(archive: HostileArchive) -> None:
@@ -171,13 +173,14 @@ BEHAVIOURS: dict[str, Behaviour] = {
     ),
     "answers success with nothing sent": Behaviour(_sends(hostile.send_nothing), _answers(hostile_web.nothing), INCOMPLETE),
     "sends each instance twice": Behaviour(_sends(hostile.send_twice), _answers(hostile_web.twice), RETRIEVED),
-    "sends the wrong study": Behaviour(_send_another_study, _answer_another_study, INCOMPLETE),
+    # One at a time: what another request waits for at that moment is not wrong.
+    "sends the wrong study": Behaviour(_send_another_study, _answer_another_study, INCOMPLETE, at_once=1),
     "sends the wrong patient": Behaviour(
         _sends(_send_another_patient), _answers(_answer_another_patient), ({S.QUARANTINED}, R.PATIENT_MISMATCH)
     ),
     "stalls": Behaviour(_stall, _stall_web, WAITS),
     "sends truncated instances": Behaviour(_sends(hostile.send_truncated), _answers(hostile_web.truncated), INCOMPLETE),
-    "returns 5 % transient errors": Behaviour(_fail_now_and_then, _fail_now_and_then_web, RETRIEVED, at_once=2),
-    "slows tenfold under load": Behaviour(_slow, _slow_web, RETRIEVED, at_once=4),
+    "returns 5 % transient errors": Behaviour(_fail_now_and_then, _fail_now_and_then_web, RETRIEVED, many=True),
+    "slows tenfold under load": Behaviour(_slow, _slow_web, RETRIEVED, at_once=4, many=True),
     "dies for a minute": Behaviour(_die, _die_web, WAITS),
 }

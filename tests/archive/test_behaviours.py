@@ -53,9 +53,9 @@ def test_nothing_is_lost_doubled_or_mixed_up(
     name: str, way: str, receiver_peer: Peer, start_receiver: Start, stage: Stage, clock: Clock
 ) -> None:
     behaviour = BEHAVIOURS[name]
-    studies = FEW if behaviour.at_once == 1 else MANY
+    studies = MANY if behaviour.many else FEW
     with reached(way, studies, receiver_peer, start_receiver, stage) as (archive, peer, receiver):
-        asked = an_archive(peer, retrieve=way, attempts=2, move_timeout_seconds=0.5, settle_seconds=0.1)
+        asked = an_archive(peer, retrieve=way, attempts=2, move_timeout_seconds=0.4, settle_seconds=0.1)
         (behaviour.web if way == "dicomweb" else behaviour.dimse)(archive)
         stage.enter(*map(a_request, studies))
         counts = stage.run(receiver, asked, parallel=behaviour.at_once)
