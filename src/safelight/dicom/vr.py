@@ -146,7 +146,7 @@ def known_tags(raw: bytes) -> bytes | None:
     """Return an AT value that points at standard or private elements, and None for anything else."""
     pairs = struct.iter_unpack("<HH", raw[: len(raw) // 4 * 4])
     fits = len(raw) % 4 == 0 and all(group & 1 or dictionary_has_tag(group << 16 | number) for group, number in pairs)
-    return raw if fits else None
+    return raw if fits and not reads_as_text(raw) else None
 
 
 #: How a kept value of each text VR is checked.
