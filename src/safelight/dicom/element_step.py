@@ -154,7 +154,7 @@ class ElementStep:
         detail = step.detail
         if detail.tag == PIXEL_REPRESENTATION and len(raw) == 2:
             self._state.pixel_representation = _U16(raw)[0]
-        if detail.check is not None and raw:
+        if detail.check is not None and raw and (step.known is None or raw not in step.known):
             # The header of a private element does not say whose it is, so nothing can be remembered by it.
             named = step is head.step
             fixed = head.memo.get(raw) if named else None
