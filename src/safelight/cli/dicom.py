@@ -104,8 +104,10 @@ def deid(
         raise ConfigurationError("OUTPUT lies inside INPUT.", remedy="Give a folder elsewhere.")
     files = list_files(source)
     output.mkdir(parents=True, exist_ok=True)
-    results = deidentify_files(files, job, workers=workers or len(os.sched_getaffinity(0)))
-    counts = _print_json(results, profile, output) if as_json else _print_table(results)
+    found = deidentify_files(files, job, workers=workers or len(os.sched_getaffinity(0)))
+    bar = click.progressbar(found, length=len(files), label="Files", file=sys.stderr, hidden=not sys.stderr.isatty())
+    with bar as results:
+        counts = _print_json(results, profile, output) if as_json else _print_table(results)
     if set(counts) - {"written"}:
         sys.exit(1)
 
