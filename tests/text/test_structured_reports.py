@@ -107,7 +107,7 @@ def test_a_content_tree_keeps_its_findings_and_nobody(
         "upper lobe and a Baker's cyst. Discussed with Dr [CLINICIAN_1] on bleep [BLEEP]."
     )
     assert container.ContentSequence[0].TextValue == text.TextValue
-    assert label.TextValue == "Nodule 12 mm"
+    assert label.TextValue == "Seen by Dr [CLINICIAN_1]; Mrs [PATIENT]. Nodule 12 mm."
 
 
 def test_a_text_that_can_not_be_trusted_leaves_its_place_empty(
