@@ -24,10 +24,10 @@ from safelight.pseudonym import Pseudonymizer
 from safelight.text import IdentifierMatcher, Site
 from safelight.text.elements import ElementCleaner
 
-#: Most files handed to a worker at a time, and least times that each worker is handed some: handing over costs as much as
-#: an instance, and who has got the last files is waited for.
+#: Most and least files handed to a worker at a time: handing over costs as much as an instance, and who has got the last
+#: files is waited for, so pieces become smaller towards the end.
 CHUNK: Final = 64
-TURNS: Final = 8
+SMALLEST: Final = 4
 #: A worker was killed: at its work, or while it was told what to work with.
 _KILLED: Final = (BrokenProcessPool, BrokenPipeError)
 
@@ -149,21 +149,27 @@ def deidentify_in_turn(files: list[Path], job: FolderJob, *, workers: int = 1) -
 
     A worker that is killed, by a file or from outside, costs nothing but time: its chunk is done again file by file.
     """
-    size = max(1, min(CHUNK, len(files) // (max(1, workers) * TURNS)))
+    pieces = list(_pieces(len(files), workers))
     if workers <= 1 or len(files) <= 1:
         run = _Worker(job)
-        for start in range(0, len(files), size):
-            yield from enumerate(run(files[start : start + size]), start)
+        for piece in pieces:
+            yield from enumerate(run(files[piece]), piece.start)
         return
-    start = 0
-    while start < len(files):
+    while pieces:
         try:
-            for results in _pooled([files[at : at + size] for at in range(start, len(files), size)], job, workers):
-                yield from enumerate(results, start)
-                start += size
+            for results in _pooled([files[piece] for piece in pieces], job, workers):
+                yield from enumerate(results, pieces.pop(0).start)
         except _KILLED:
-            yield from enumerate(_each_apart(files[start : start + size], job), start)
-            start += size
+            piece = pieces.pop(0)
+            yield from enumerate(_each_apart(files[piece], job), piece.start)
+
+
+def _pieces(count: int, workers: int) -> Iterator[slice]:
+    start = 0
+    while start < count:
+        size = max(SMALLEST, min(CHUNK, (count - start) // (4 * max(1, workers))))
+        yield slice(start, start + size)
+        start += size
 
 
 def _pooled(chunks: list[list[Path]], job: FolderJob, workers: int) -> Iterator[list[InstanceResult]]:

@@ -133,6 +133,7 @@ class Compiler:
         self._codes: dict[tuple[object, ...], Entry] = {}
         self._withheld = withheld_items(rules)
         self._private: dict[tuple[int, str, int], Step] = {}
+        self._fallbacks: dict[tuple[int, str], Step | None] = {}
         self._groups = frozenset(address.group for address in rules.elements if address.creator)
         self._items = Table({}, self._groups)
         self._devices = Vocabulary(rules.words | rules.devices, unlisted=1)
@@ -188,7 +189,15 @@ class Compiler:
             step.detail.items = Table({**self._items, **missing}, self._groups) if missing else self._items
 
     def _fallen_back(self, tag: int, kind: str) -> Step | None:
-        """Return the step of a listed element that must be in an item, with what stands in for a value that goes."""
+        """Return the step of a listed element that must be in an item, with what stands in for a value that goes.
+
+        Many sequences have the same elements in their items: one step does for all.
+        """
+        if (tag, kind) not in self._fallbacks:
+            self._fallbacks[tag, kind] = self._falling_back(tag, kind)
+        return self._fallbacks[tag, kind]
+
+    def _falling_back(self, tag: int, kind: str) -> Step | None:
         rule = self._rules.elements.get(Address(tag))
         if rule is None or self._items.get(tag, NOTHING).kind not in {KEEP, KEEP_NOTED, CHANGE}:
             return None

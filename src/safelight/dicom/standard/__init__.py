@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, Final
 
@@ -123,6 +123,7 @@ def element_tag(keyword: str) -> int | None:
     return _newer().get(keyword)
 
 
+@lru_cache(maxsize=8192)
 def element_vr(tag: int) -> str:
     """Return the dictionary's VR of a standard tag (``US or SS`` where it leaves a choice), or an empty text."""
     try:
