@@ -348,18 +348,20 @@ def test_what_can_be_told_in_spite_of_its_form_stays(
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"])
-def test_text_in_the_place_of_numbers_goes_where_the_file_does_not_say_what_they_are(
+def test_text_in_the_place_of_numbers_goes_whether_or_not_the_file_says_what_they_are(
     syntax: str, research: DeidEngine, tmp_path: Path
 ) -> None:
     typed = f"{MARK}^Joan of 12 Elm St ".encode()
     gradient, factor = (MARK + "Joan").ljust(8).encode(), struct.pack("<d", 0.976543)
     private = [text(0x00190010, "LO", "SIEMENS MR HEADER"), Item(0x0019100E, "FD", typed[:24])]
     more = [Item(0x00189087, "UN", gradient), Item(0x00189311, "UN", factor), Item(0x00280009, "AT", b"qZxqqZxqoJna")]
+    more += [Item(0x00189305, "FD", gradient), Item(0x00189306, "FD", struct.pack("<d", 0.625))]
     maker = Maker(random.Random("numbers"))
     (tmp_path / "in").write_bytes(maker.file(maker.elements(**put(*private, *more)), syntax=syntax))
     result = research.deidentify(tmp_path / "in", tmp_path / "out")
     after = pydicom.dcmread(result.path)
     assert (after.get("DiffusionBValue"), after.SpiralPitchFactor) == (None, 0.976543)
+    assert (after.get("RevolutionTime"), after.SingleCollimationWidth) == (None, 0.625)
     assert (0x0019, 0x100E) not in after
     assert "FrameIncrementPointer" not in after
     assert MARK.encode() not in Path(result.path).read_bytes()

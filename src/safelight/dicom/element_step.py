@@ -75,9 +75,7 @@ class ElementStep:
     def _good(self, step: Step, raw: bytes) -> bool:
         """Tell whether a kept value may stand as it is, and remember it if that is always so."""
         check = step.detail.check
-        if check is None:
-            return True
-        if check(raw) is not raw:
+        if reads_as_text(raw) if check is None else check(raw) is not raw:
             return False
         if not raw.isascii() or b"\x1b" in raw:
             # Bytes beyond ASCII mean something only under a character set that is declared and known.

@@ -27,7 +27,7 @@ from safelight.dicom.container import (
 )
 from safelight.dicom.encapsulated import SYNTAXES, write_encapsulated
 from safelight.dicom.instance import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, DataSet, Found, peek
-from safelight.dicom.pixels import PixelCopier, copy_bytes, native_header, read_layout, write_all
+from safelight.dicom.pixels import PixelCopier, native_header, read_layout, write_all
 from safelight.dicom.program import WATCHED_TAGS, Compiler, Program
 from safelight.dicom.recode import recoded
 from safelight.dicom.redaction import PixelRedactor, write_redacted
@@ -335,10 +335,8 @@ class DeidEngine:
                 else:
                     if redactor:
                         write_redacted(source, target, pixels[3], layout, redactor)
-                    elif layout.masks:
-                        self._copier.copy(source, target, pixels[3], layout)
                     else:
-                        copy_bytes(source, target, pixels[3], layout.length)
+                        self._copier.copy(source, target, pixels[3], layout)
                     if layout.length & 1:
                         write_all(target, b"\0")
             if self._fsync:

@@ -156,7 +156,8 @@ def copy_bytes(source: int, target: int, offset: int, count: int) -> None:
 class PixelCopier:
     """Copies uncompressed samples through one buffer that stays in the processor's cache, looking at every bit.
 
-    Costs no more than a copy inside the kernel: the check reads what the copy has just brought into the cache.
+    Costs no more than a copy inside the kernel, which goes page by page: a check reads what the copy has just brought into
+    the cache.
     """
 
     def __init__(self) -> None:
@@ -171,7 +172,8 @@ class PixelCopier:
         Raises:
             StudyRejected: the source ends too early.
         """
-        shift, sample = _sample_bits(layout)
+        # Where a sample fills its cell, no bit is without a place, whatever the high bit is said to be.
+        shift, sample = _sample_bits(layout) if layout.masks else (0, -1)
         unused = ~sample & ((1 << layout.allocated) - 1)
         unused_words = sum(unused << place for place in range(0, 64, layout.allocated))
         remaining = layout.length
@@ -183,11 +185,12 @@ class PixelCopier:
             count -= count % 8 if count < remaining else 0
             if count <= 0:
                 raise StudyRejected(Reason.TRUNCATED)
-            if count % 8:
-                self._buffer[count : count + 8 - count % 8] = bytes(8 - count % 8)
-            words = self._words[: (count + 7) // 8]
-            if int(np.bitwise_or.reduce(words)) & unused_words:
-                changed = _clear(words, layout, shift, sample) or changed
+            if unused_words:
+                if count % 8:
+                    self._buffer[count : count + 8 - count % 8] = bytes(8 - count % 8)
+                words = self._words[: (count + 7) // 8]
+                if int(np.bitwise_or.reduce(words)) & unused_words:
+                    changed = _clear(words, layout, shift, sample) or changed
             write_all(target, view[:count])
             offset += count
             remaining -= count

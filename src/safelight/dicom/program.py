@@ -37,7 +37,7 @@ from safelight.dicom.steps import (
     Table,
 )
 from safelight.dicom.vocabulary import MOST_DIGITS_OF_TERMS, Vocabulary, known_terms, known_words
-from safelight.dicom.vr import CHECKS, SIZES, known_tags
+from safelight.dicom.vr import CHECKS, LEAST_TEXT, SIZES, known_tags
 from safelight.operation import (
     CleanText,
     DateFloor,
@@ -261,7 +261,8 @@ class Compiler:
         # In OW and its like one value is a whole array (PS3.5 section 6.4), so nothing follows from the number of values.
         single = most_values and len(detail.vrs) == 1 and not vr.startswith(b"O")
         most = size * most_values if single else FOREVER
-        return Step(KEEP_NOTED if noted else KEEP, vr, max(size, 2) - 1, most, None, detail)
+        known: set[bytes] | None = set() if most >= LEAST_TEXT else None
+        return Step(KEEP_NOTED if noted else KEEP, vr, max(size, 2) - 1, most, known, detail)
 
     def _act(self, address: Address, operation: Operation, vr: str) -> tuple[Act, str]:
         keyword = keyword_of(address.tag) if not address.creator else ""

@@ -179,9 +179,13 @@ def fits(text: str, vr: bytes) -> bool:
     return all(len(value.rstrip(" \0")) <= LIMITS[vr] for value in values)
 
 
+#: Bytes of the shortest binary value that is looked at for text.
+LEAST_TEXT: Final = 8
+
+
 def reads_as_text(raw: bytes) -> bool:
-    """Tell whether all of a binary value is text: it is asked where the file does not give the value its VR.
+    """Tell whether all of a binary value is text.
 
     Hardly any number of eight bytes has only letters, digits and what stands between them; fewer bytes tell nothing.
     """
-    return len(raw) >= 8 and len(set(raw)) > 3 and _TYPED.fullmatch(raw) is not None
+    return len(raw) >= LEAST_TEXT and _TYPED.fullmatch(raw) is not None and len(set(raw)) > 3
