@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 #: Elements below which a passage is not worth its look-up, its longest size in bytes, and passages per table.
 SHORTEST: Final = 3
-LONGEST: Final = 1 << 16
-MOST: Final = 256
+LONGEST: Final = 1 << 14
+MOST: Final = 128
 
 #: What the elements of a passage depend on besides their bytes: the state's context, the private blocks that are open (by
 #: number, and whose), and the next place to be left for a stamp.
