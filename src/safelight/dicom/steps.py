@@ -146,8 +146,8 @@ class Head:
         self.known: set[bytes] | None = None
         self.constant = b""
         self.dated = self.varies = False
-        #: whether it was seen to differ between instances of one patient
-        self.fickle = False
+        #: whether it was seen to differ between instances of one patient, or holds so much that it is not worth remembering
+        self.fickle = self.long
         if step is not NOTHING:
             self.action = self._of(step)
         elif tag >> 16 == 0xFFFE or (private and tag & 0xFFFF < 0x1000):
