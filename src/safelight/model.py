@@ -183,8 +183,8 @@ class StudyRequest:
     person_id: str = field(default="", repr=False)
     participant_id: str = field(default="", repr=False)
     series_uids: tuple[str, ...] = field(default=(), repr=False)
-    part: str = field(default="", repr=False)
     line: int = 0
+    part: str = field(default="", repr=False)
 
 
 class Address(BaseModel):
