@@ -84,7 +84,9 @@ def test_an_engine_that_has_seen_much_does_what_a_new_one_does(
     rules = load_profile(tmp_path, "every").dicom
     engine = new_engine(rules, pseudonymizer)
     draw = random.Random(f"{seed} {syntax}")
-    elements = Drawing(f"series {seed}").dataset()
+    # Something long among them, of which the window holds one and a half.
+    long = [text(0x00090010, "LO", "NOBODY KNOWS"), *(Item(tag, "LT", bytes(20_000)) for tag in (0x00091001, 0x00091002))]
+    elements = [*Drawing(f"series {seed}").dataset(), *long]
     source = tmp_path / "in.dcm"
     for number in range(INSTANCES):
         elements = another(elements, draw)

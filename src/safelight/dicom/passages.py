@@ -7,17 +7,20 @@ as going through its elements again.
 
 from __future__ import annotations
 
+import struct
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from safelight.dicom.steps import Head
 
 #: Elements below which a passage is not worth its look-up, its longest size in bytes, and passages per table.
 SHORTEST: Final = 3
 LONGEST: Final = 1 << 14
+#: Bytes of an element that is left out where a passage would be longer.
+LONG: Final = 1 << 10
 MOST: Final = 128
 
 #: What the elements of a passage depend on besides their bytes: the state's context, the private blocks that are open (by
@@ -47,13 +50,20 @@ class Passage(NamedTuple):
 
 
 class Passages(dict[int, Passage]):
-    """Passages of the last instances of one patient, by the tag before them."""
+    """Passages of the last instances of one patient, by the tag before them.
 
-    __slots__ = ("_context",)
+    Args:
+        heads: what the headers met so far decide.
+        implicit: whether they are of Implicit VR.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_context", "_heads", "_unpack")
+
+    def __init__(self, heads: dict[bytes, Head], *, implicit: bool) -> None:
         super().__init__()
         self._context: object = None
+        self._heads = heads
+        self._unpack = struct.Struct("<4sI" if implicit else "<6sH").unpack_from
 
     def learns(self, context: object) -> bool:
         """Tell whether the instance in hand is of the patient of the one before; another one's are forgotten."""
@@ -89,6 +99,9 @@ class Passages(dict[int, Passage]):
         """
         before, under, pieces, already, *earlier = opening
         kept, changed, removed = (now - then for now, then in zip(counts, earlier, strict=True))
+        if len(raw) > LONGEST:
+            for head, start, stop in self._elements(raw):
+                head.fickle = head.fickle or stop - start > LONG
         if kept + changed + removed < SHORTEST or len(raw) > LONGEST:
             return
         if len(self) >= MOST:
@@ -106,17 +119,13 @@ class Passages(dict[int, Passage]):
             tuple(islice(noted.items(), already, None)),
         )
 
-    def part(
-        self, before: int, data: bytes, pos: int, heads: dict[bytes, Head], unpack: Callable[..., tuple[bytes, int]]
-    ) -> None:
+    def part(self, before: int, data: bytes, pos: int) -> None:
         """Forget a passage that reads otherwise now; the element in which it does ends passages from now on.
 
         Args:
             before: tag before the passage.
             data: bytes around it, as they are now.
             pos: where it should be.
-            heads: what the headers met so far decide.
-            unpack: takes a header apart.
         """
         raw = self[before].raw
         if pos + len(raw) > len(data):
@@ -130,13 +139,19 @@ class Passages(dict[int, Passage]):
                 same = middle
             else:
                 size = middle
-        at = 0
-        while at <= same:
-            key, length = unpack(raw, at)
-            head = heads.get(key)
+        for head, start, stop in self._elements(raw):
+            if start <= same < stop:
+                head.fickle = True
+
+    def _elements(self, raw: bytes) -> Iterator[tuple[Head, int, int]]:
+        """Yield each element of a passage: its header, where it starts, and where it ends."""
+        stop = 0
+        while stop < len(raw):
+            start = stop
+            key, length = self._unpack(raw, start)
+            head = self._heads.get(key)
             if head is None:
                 # The memory of headers began anew.
                 return
-            at += 12 + int.from_bytes(raw[at + 8 : at + 12], "little") if head.long else 8 + length
-            if at > same:
-                head.fickle = True
+            stop += 12 + int.from_bytes(raw[start + 8 : start + 12], "little") if head.long else 8 + length
+            yield head, start, stop

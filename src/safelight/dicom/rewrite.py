@@ -152,7 +152,7 @@ class Rewriter(ElementStep):
                         last = passage.last
                         pos += len(passage.raw)
                         continue
-                    passages.part(last, data, pos, heads, unpack)
+                    passages.part(last, data, pos)
                 # What is taken up from here on belongs to the passage, if one comes of it.
                 self.options |= options
                 self.dated = self.dated or dated

@@ -146,8 +146,8 @@ class Head:
         self.known: set[bytes] | None = None
         self.constant = b""
         self.dated = self.varies = False
-        #: whether it was seen to differ between instances of one patient, or holds so much that it is not worth remembering
-        self.fickle = self.long
+        #: whether it was seen to differ between instances of one patient, or to hold more than is worth remembering
+        self.fickle = False
         if step is not NOTHING:
             self.action = self._of(step)
         elif tag >> 16 == 0xFFFE or (private and tag & 0xFFFF < 0x1000):
@@ -206,7 +206,7 @@ class Table(dict[int, Step]):
         self.explicit: dict[bytes, Head] = {}
         self.implicit: dict[bytes, Head] = {}
         #: of explicit and of implicit files
-        self.passages = (Passages(), Passages())
+        self.passages = (Passages(self.explicit, implicit=False), Passages(self.implicit, implicit=True))
 
     def head(self, key: bytes, *, implicit: bool) -> Head:
         """Return what a header decides that was not met before."""
