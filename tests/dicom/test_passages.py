@@ -21,7 +21,7 @@ from tests.dicom.encoding import EXPLICIT, IMPLICIT, Elements, Item, encode, par
 SERIES, INSTANCES = 6, 60
 PATIENT, CHARSET = 0x00100020, 0x00080005
 #: First letters of the private creators' names, by the second and third.
-OWNERS = {creator[1:3].encode(): creator[:1].encode() for _, creator, _ in PRIVATE}
+OWNERS = {creator[1:3].encode(): creator[:1].encode() for _, creator, _ in (*PRIVATE, (0x0009, "NOBODY KNOWS", ()))}
 
 
 def another(elements: Elements, draw: random.Random) -> Elements:
