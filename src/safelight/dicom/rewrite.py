@@ -43,6 +43,8 @@ MAX_DEPTH: Final = 64
 #: The largest sequence or value that is held in memory.
 MAX_HELD: Final = 1 << 28
 NO_SLOT: Final = 1 << 32
+#: Bytes in which PixelRepresentation is looked for ahead of its place.
+FARTHEST: Final = 1 << 20
 
 _EXPLICIT = struct.Struct("<6sH").unpack_from
 _IMPLICIT = struct.Struct("<4sI").unpack_from
@@ -80,6 +82,18 @@ class Rewriter(ElementStep):
             raise StudyRejected(Reason.TRUNCATED)
         return data, len(data), self._size - offset
 
+    def _representation(self, data: bytes, base: int, start: int, implicit: bool) -> int:
+        """Return what PixelRepresentation will be: elements before it may have a VR that depends on it, in Implicit VR.
+
+        Looked for in as many bytes whatever the window is: the same file must give the same output.
+        """
+        header = _REPRESENTATION[implicit]
+        at = data.find(header, start, FARTHEST) + len(header)
+        if at < len(header) and len(data) < min(FARTHEST, self._size - base):
+            data = self._read(FARTHEST, base)
+            at = data.find(header, start) + len(header)
+        return data[at] if len(header) <= at < len(data) else 0
+
     def run(self, data: bytes, base: int, start: int, *, implicit: bool, slots: tuple[int, ...]) -> None:
         """Rewrite from ``start`` (in ``data``, which lies at ``base`` in the file) to the pixels or the end.
 
@@ -107,9 +121,7 @@ class Rewriter(ElementStep):
         pending = list(slots)
         next_slot = pending[0] if pending else NO_SLOT
         blocks: Blocks = {}
-        # Sequences before (0028,0103) may hold elements whose VR depends on it, in Implicit VR.
-        at = data.find(_REPRESENTATION[implicit], start) + 8
-        state.pixel_representation = data[at] if 8 <= at < len(data) else 0
+        state.pixel_representation = self._representation(data, base, start, implicit)
         have = len(data)
         edge = have - 12
         end = self._size - base
