@@ -41,6 +41,15 @@ def test_tables_stay_as_they_are(code: int) -> None:
     assert strip_jpeg(data) == data
 
 
+@pytest.mark.parametrize(
+    "code", [*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), 0xCD, 0xCE, 0xCF, 0xDA, 0xDE, 0xF7]
+)
+def test_a_text_does_not_pass_for_the_header_of_a_frame_or_a_scan(code: int) -> None:
+    with pytest.raises(StudyRejected) as caught:
+        strip_jpeg(frame(segment(code, f"Photoshop {MARK}".encode())))
+    assert caught.value.reason is Reason.PIXEL_DATA
+
+
 @pytest.mark.parametrize("damage", [b"\xff" + MARK.encode(), b"\xff\xff\xff" + MARK.encode(), b"\xff\x02", b"\xff\xbf"])
 def test_what_is_no_marker_does_not_stand_behind_ff(damage: bytes) -> None:
     for data in (frame().replace(NOISE, NOISE + damage + NOISE), frame(damage)):

@@ -18,6 +18,9 @@ _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _DECODED = frozenset((*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xE0), 0xF7, 0xF8))
 _RESERVED = range(0x01, 0xC0)
 _JPEG_LS = 0xF7
+_SCAN = 0xDA
+#: Those of them that are no header of a frame or a scan.
+_TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xDF, 0xF8))
 #: Segments of JPEG 2000's headers (ISO/IEC 15444-1 table A.2, and what parts 2 and 15 add).
 _DEFINED = frozenset(
     (*range(0xFF50, 0xFF54), *range(0xFF55, 0xFF5A), *range(0xFF5C, 0xFF62), 0xFF63, 0xFF64, *range(0xFF72, 0xFF7A))
@@ -57,14 +60,27 @@ def strip_jpeg(data: bytes) -> bytes:
         if stop < pos + 4 or stop > have:
             raise StudyRejected(Reason.PIXEL_DATA)
         segment = data[pos:stop]
+        if code in _DECODED and not _says_its_size(code, segment[4:]):
+            raise StudyRejected(Reason.PIXEL_DATA)
         if code in _DECODED or (code == 0xEE and len(segment) == 16 and segment[4:9] == b"Adobe"):
             out.append(segment)
         stuffs_bits = stuffs_bits or code == _JPEG_LS
         pos = stop
-        if code == 0xDA:
+        if code == _SCAN:
             end = _entropy_end(data, pos, stuffs_bits=stuffs_bits)
             out.append(data[pos:end])
             pos = end
+
+
+def _says_its_size(code: int, content: bytes) -> bool:
+    """Tell whether a frame's or a scan's header is as long as its number of components says (ITU-T T.81 B.2.2, B.2.3).
+
+    Application data in which one bit has changed can look like one; decoders refuse it.
+    """
+    size = len(content)
+    if code == _SCAN:
+        return size > 0 and size == 4 + 2 * content[0]
+    return code in _TABLES or (size > 5 and size == 6 + 3 * content[5])
 
 
 def _entropy_end(data: bytes, pos: int, *, stuffs_bits: bool) -> int:
