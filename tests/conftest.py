@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pynetdicom import _config
 
 from tests.scheduling import ModuleScheduling
@@ -18,6 +19,11 @@ from tests.services.orthanc import Orthanc, Peer
 from tests.services.postgresql import Postgresql
 from tests.services.process import free_port
 from tests.services.vsftpd import Vsftpd
+
+# The same examples in every run, however slow the machine is that day; --hypothesis-profile=new looks for others.
+settings.register_profile("new", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("new"), derandomize=True, database=None)
+settings.load_profile("same")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -129,7 +129,7 @@ def by_hand(hours: Hours, at: datetime) -> Period | None:
     return None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(hours, instants, st.integers(0, 30 * 24 * 60))
 def test_stretches_are_what_the_wall_clock_says(hours: Hours, after: datetime, minutes: int) -> None:
     calendar, at = Calendar(hours), after + timedelta(minutes=minutes)
@@ -150,7 +150,7 @@ def test_stretches_are_what_the_wall_clock_says(hours: Hours, after: datetime, m
         assert found[0].start in {after} or by_hand(hours, found[0].start - timedelta(minutes=1)) != found[0].period
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(hours, instants, st.integers(1, 50_000), st.integers(0, 10**12))
 def test_the_expected_end_is_when_the_open_time_is_used_up(hours: Hours, start: datetime, count: int, size: int) -> None:
     calendar, budget = Calendar(hours), Budget(operations_per_second=2, megabytes_per_second=50)

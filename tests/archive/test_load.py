@@ -154,7 +154,7 @@ def test_two_that_find_the_same_slowness_back_off_once(database: LinkDatabase, t
     assert (one.share, other.share) == (0.5, 0.5)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.floats(0.001, 30), st.floats(0, 5)), min_size=1, max_size=60), st.integers(0, 10**9))
 def test_the_share_stays_within_its_bounds(database: LinkDatabase, measured: list[tuple[float, float]], number: int) -> None:
     ticks, told = Ticks(), list[ArchivePace]()

@@ -257,9 +257,7 @@ def test_leases_agree_with_the_model(url: str) -> None:
     Workers.url = url
     run_state_machine_as_test(
         Workers,
-        settings=settings(
-            max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck), database=None
-        ),
+        settings=settings(max_examples=12, stateful_step_count=15, suppress_health_check=list(HealthCheck)),
     )
 
 

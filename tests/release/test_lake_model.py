@@ -6,7 +6,7 @@ import tempfile
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.release.lake import Lake
@@ -48,7 +48,7 @@ def _note(key: str, text: str, day: int) -> dict[str, Any]:
     return row("note", key, note_text=text, extract_datetime=NOW + timedelta(days=day))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12)
 @given(st.lists(_ROWS, min_size=1, max_size=4), st.integers(1, 3))
 def test_the_lake_holds_what_the_model_holds(writes: list[_Rows], size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

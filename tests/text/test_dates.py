@@ -89,7 +89,7 @@ FORMATS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.dates(date(1930, 1, 1), date(2029, 12, 31)),
     st.integers(-3650, 3650).filter(bool),

@@ -62,7 +62,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(PIECES, max_size=14))
 def test_no_text_breaks_it_and_no_planted_identifier_comes_out(
     pieces: list[str], deidentifier: TextDeidentifier, a_patient: KnownIdentifiers
@@ -115,7 +115,7 @@ def test_a_text_of_one_thing_takes_no_more_than_linear_time(
     assert seconds(20_000) < 40 * max(seconds(2_000), 0.02)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(PIECES, max_size=14).map("".join))
 def test_the_way_back_covers_the_raw_text_in_order(text: str) -> None:
     shown = view(text)
