@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from safelight.link import cache_index, health, paces
 from safelight.link.connection import open_engine, transaction
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from safelight.link.rows import ArchiveHealth, ArchivePace, CachedInstance, CachedStudy
 
 _PAGE: int = 500
+T = TypeVar("T")
 
 
 class ArchiveRows:
@@ -60,14 +61,7 @@ class ArchiveRows:
 
     def cache_studies(self) -> Iterator[CachedStudy]:
         """Return all cached studies, the least recently used first, streamed."""
-        after = (-1, 0)
-        while True:
-            with self._read() as connection:
-                rows = cache_index.page(connection, after=after, size=_PAGE)
-            if not rows:
-                return
-            after = rows[-1][0]
-            yield from (study for _, study in rows)
+        return self._by_use(cache_index.page)
 
     def cache_size(self) -> int:
         """Return the bytes of all cached studies."""
@@ -76,14 +70,18 @@ class ArchiveRows:
 
     def cache_sizes(self) -> Iterator[tuple[str, int]]:
         """Return UID and bytes of each cached study, the least recently used first, streamed; instances are not read."""
+        return self._by_use(cache_index.sizes)
+
+    def _by_use(self, page: Callable[..., list[tuple[tuple[int, int], T]]]) -> Iterator[T]:
+        """Yield what a page by page query gives, each row of which has its place in the order of use."""
         after = (-1, 0)
         while True:
             with self._read() as connection:
-                rows = cache_index.sizes(connection, after=after, count=_PAGE)
+                rows = page(connection, after=after, size=_PAGE)
             if not rows:
                 return
             after = rows[-1][0]
-            yield from ((study_uid, size) for _, study_uid, size in rows)
+            yield from (row for _, row in rows)
 
     def cache_drop(self, study_uid: str) -> None:
         """Forget a cached study."""

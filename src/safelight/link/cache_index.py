@@ -79,15 +79,15 @@ def size(connection: Connection) -> int:
     return int(connection.scalar(select(func.coalesce(func.sum(_S.c.bytes), 0))) or 0)
 
 
-def sizes(connection: Connection, *, after: tuple[int, int], count: int) -> list[tuple[tuple[int, int], str, int]]:
-    """Return the next studies by use, oldest first: its place in that order, UID and bytes."""
+def sizes(connection: Connection, *, after: tuple[int, int], size: int) -> list[tuple[tuple[int, int], tuple[str, int]]]:
+    """Return UID and bytes of the next studies by use, oldest first, each with its place in that order."""
     rows = connection.execute(
         select(_S.c.used_number, _S.c.id, _S.c.study_uid, _S.c.bytes)
         .where(_follows(after))
         .order_by(_S.c.used_number, _S.c.id)
-        .limit(count)
+        .limit(size)
     )
-    return [((number, id_), study_uid, size) for number, id_, study_uid, size in rows]
+    return [((number, id_), (study_uid, bytes_)) for number, id_, study_uid, bytes_ in rows]
 
 
 def _follows(after: tuple[int, int]) -> ColumnElement[bool]:
