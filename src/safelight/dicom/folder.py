@@ -108,24 +108,25 @@ def deidentify_files(files: list[Path], job: FolderJob, *, workers: int = 1) -> 
         TransientError: a file can't be read a second time.
     """
     firsts: dict[int, int] = {}
-    again: set[int] = set()
+    told: set[int] = set()
+    repeated: set[int] = set()
     for place, result in deidentify_in_turn(files, job, workers=workers):
         if result.outcome is InstanceOutcome.WRITTEN:
             # Two that have the same number by chance are looked at once more, and both come out.
             first = firsts.setdefault(hash((result.study_instance_uid, result.sop_instance_uid)), place)
             if first != place:
-                again |= {first, place}
+                told.add(first)
+                repeated.add(place)
                 continue
         yield place, result
-    if not again:
+    if not repeated:
         return
-    told = again & set(firsts.values())
     engine = job.engine()
     guard = DuplicateGuard(engine, job.output)
     check = _Check(job, engine)
-    for place in sorted(again):
+    for place in sorted(told | repeated):
         result = check(guard.deidentify(files[place]))
-        if place not in told:
+        if place in repeated:
             yield place, result
         elif result.outcome is not InstanceOutcome.WRITTEN:
             raise TransientError("A file has changed while the folder was read.", remedy="Do it again.")
