@@ -7,7 +7,6 @@ that does not exist or is inactive; here both mean that nothing may be sent.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from contextvars import copy_context
@@ -18,6 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from safelight.archive.backoff import system_jitter
 from safelight.errors import ArchiveClosed, ConfigurationError, TransientError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class LimitsClient:
 
 def _about(seconds: float) -> float:
     """Return a pause of about this length, so that those who were refused together do not come back together."""
-    return seconds * random.uniform(0.5, 1.5)  # noqa: S311  no secret
+    return seconds * (0.5 + system_jitter())
 
 
 def _raise_when_busy(response: httpx.Response) -> None:
