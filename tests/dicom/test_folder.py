@@ -27,6 +27,13 @@ from tests.dicom.hard import Maker
 FILES = 5
 
 
+def children_of(process: int) -> set[str]:
+    """Process ids; none of one that has ended."""
+    with suppress(OSError):
+        return set(Path(f"/proc/{process}/task/{process}/children").read_text().split())
+    return set()
+
+
 @contextmanager
 def killing(workers: int) -> Iterator[None]:
     """Kill so many worker processes while they start, one after the other."""
@@ -36,8 +43,7 @@ def killing(workers: int) -> Iterator[None]:
         seen: set[str] = set()
         while not done.wait(0.002) and len(seen) < workers:
             server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
-            listed = Path(f"/proc/{server}/task/{server}/children")
-            for worker in set(listed.read_text().split() if server and listed.exists() else ()) - seen:
+            for worker in children_of(server) - seen if server else ():
                 seen.add(worker)
                 os.kill(int(worker), signal.SIGKILL)
                 break
@@ -85,14 +91,13 @@ def test_the_command_forks_its_workers_and_outlives_them(killed: int, tmp_path: 
     options += ["--profiles", PROFILES.parent]
     command = [sys.executable, "-m", "safelight.cli", "dicom", "deid", tmp_path / "raw", tmp_path / "out", *options]
     running = subprocess.Popen(command, stdout=subprocess.PIPE)
-    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
     seen: set[str] = set()
     while running.poll() is None and len(seen) < max(2, killed):
         time.sleep(0.001)
-        with suppress(OSError):
-            for worker in set(children.read_text().split()) - seen:
-                seen.add(worker)
-                if len(seen) <= killed:
+        for worker in children_of(running.pid) - seen:
+            seen.add(worker)
+            if len(seen) <= killed:
+                with suppress(ProcessLookupError):
                     os.kill(int(worker), signal.SIGKILL)
     told = json.loads(running.communicate()[0])
     assert len(seen) >= 2, "workers are children of the command"
