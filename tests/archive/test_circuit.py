@@ -21,6 +21,7 @@ from safelight.errors import (
     ArchiveUnreachable,
     DatabaseUnavailable,
     StorageFull,
+    StudyRejected,
     TransientError,
 )
 from safelight.link import LinkDatabase
@@ -112,6 +113,18 @@ def test_of_workers_that_come_at_once_one_tries(hostile: HostileArchive, databas
     # A study that was on its way since before it opened proves nothing.
     Circuit(archive, database, clock).succeeded()
     assert database.archive_health("main").state == "half_open"
+
+
+def test_an_answer_that_does_not_serve_us_closes_it(hostile: HostileArchive, database: LinkDatabase, clock: Clock) -> None:
+    archive = an_archive(hostile, attempts=1, open_after_failures=1, rest_seconds=60)
+    Circuit(archive, database, clock).failed(ArchiveUnreachable("away"))
+    clock.now += timedelta(seconds=61)
+    with pytest.raises(StudyRejected), Circuit(archive, database, clock).study():
+        raise StudyRejected(Reason.AMBIGUOUS_STUDY)
+    assert database.archive_health("main").state == "closed"
+    with pytest.raises(ArchiveUnreachable), Circuit(archive, database, clock).study():
+        raise ArchiveUnreachable("away")
+    assert database.archive_health("main").state == "open"
 
 
 def test_an_archive_that_does_not_even_answer_an_echo_rests_on(

@@ -8,13 +8,14 @@ where nobody else was first, so no two workers try at once, and none undoes the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final
 
 from safelight.archive.query import Archive
 from safelight.archive.retrieve import Incomplete
-from safelight.errors import ArchiveClosed, DatabaseUnavailable, StorageFull, TransientError
+from safelight.errors import ArchiveClosed, DatabaseUnavailable, StorageFull, StudyRejected, TransientError
 from safelight.link import ArchiveHealth, LinkDatabase
 
 _CLOSED: Final = ArchiveHealth()
@@ -64,6 +65,24 @@ class Circuit:
         except TransientError as error:
             self.failed(error)
             raise
+
+    @contextmanager
+    def study(self) -> Iterator[None]:
+        """Let one study through, and note how it went. An answer that does not serve us is an answer, too.
+
+        Raises:
+            ArchiveClosed, TransientError, ArchiveMisconfigured: see ``enter``.
+        """
+        self.enter()
+        try:
+            yield
+        except (TransientError, Incomplete) as error:
+            self.failed(error)
+            raise
+        except StudyRejected:
+            self.succeeded()
+            raise
+        self.succeeded()
 
     def _look(self) -> ArchiveHealth:
         health = self._database.archive_health(self._archive.name)

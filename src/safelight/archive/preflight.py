@@ -160,21 +160,14 @@ class _Look:
             self.result.missing += 1
 
     def _is_there(self, request: Request, archive: Archive, conversation: Conversation) -> bool:
-        circuit = Circuit(archive, self.database, self.clock)
-        circuit.enter()
-        try:
+        with Circuit(archive, self.database, self.clock).study():
             study = resolve(
                 request,
                 conversation.find_study(request),
                 modalities=self.modalities,
                 modalities_of=conversation.modalities_of,
             )
-            found = study is not None and self._count(request, study, archive, conversation)
-        except TransientError as error:
-            circuit.failed(error)
-            raise
-        circuit.succeeded()
-        return found
+            return study is not None and self._count(request, study, archive, conversation)
 
     def _is_cached(self, request: Request, study_uid: str) -> bool:
         fetched = fetch_cached(self.cache, wanted_of(request, study_uid))

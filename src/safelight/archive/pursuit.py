@@ -162,25 +162,14 @@ class Pursuit:
 
         ``owed``: what other archives have announced, which must be there, too; what this one announces is added.
         """
-        circuit = Circuit(archive, self._database, self._clock)
-        circuit.enter()
-        try:
-            with archive.conversation() as conversation:
-                study = resolve(
-                    request,
-                    conversation.find_study(_as_located(request)),
-                    modalities=self._modalities,
-                    modalities_of=conversation.modalities_of,
-                )
-                end = None if study is None else self._fetch(request, archive, conversation, study, owed)
-        except (TransientError, Incomplete) as error:
-            circuit.failed(error)
-            raise
-        except StudyRejected:
-            circuit.succeeded()
-            raise
-        circuit.succeeded()
-        return end
+        with Circuit(archive, self._database, self._clock).study(), archive.conversation() as conversation:
+            study = resolve(
+                request,
+                conversation.find_study(_as_located(request)),
+                modalities=self._modalities,
+                modalities_of=conversation.modalities_of,
+            )
+            return None if study is None else self._fetch(request, archive, conversation, study, owed)
 
     def _candidates(self, request: Request) -> list[Archive]:
         """Return the archives to ask, the one that has the study first."""
