@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from safelight.cohort import Delivery, read_omop_es
+
 PROJECT = "chest"
 CANARY = "CANARY7"
 SINGLE = {
@@ -81,6 +83,11 @@ class Extract:
     def _store(path: Path, columns: Columns) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(dict(columns)), path)
+
+
+def read(extract: Extract) -> Delivery:
+    """Read it for the project of these tests."""
+    return read_omop_es(extract.folder, project=PROJECT)
 
 
 @pytest.fixture(params=["single", "batched"])

@@ -17,8 +17,6 @@ TOP_LEVEL = {
 }  # fmt: skip
 LONGEST_MODULE = 450
 LONGEST_TEST = 500
-#: Not code: texts that are read as a whole.
-CORPORA = {Path("tests/text/corpus.py")}
 MODULES = tracked("*.py")
 
 
@@ -36,7 +34,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 
 def test_no_module_is_longer_than_a_person_can_keep_in_mind() -> None:
-    lengths = {path: len((ROOT / path).read_text().splitlines()) for path in MODULES if path not in CORPORA}
+    lengths = {path: len((ROOT / path).read_text().splitlines()) for path in MODULES}
     longest = {path: LONGEST_TEST if path.parts[0] == "tests" else LONGEST_MODULE for path in lengths}
     assert {str(path): length for path, length in lengths.items() if length > longest[path]} == {}
 
