@@ -56,7 +56,7 @@ def test_a_busy_orchestrator_is_asked_again_without_the_clients_own_pauses() -> 
         start = time.monotonic()
         Limits(client).use_up("rate", 1)
         # The client's own pauses after three such answers are 14 s.
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 10
     assert asked == ["/api/v2/concurrency_limits/increment"] * 4
 
 
