@@ -68,10 +68,11 @@ def _run(count: int, rate: float, changed_to: float, link: str) -> dict[str, Any
     archive = TiringArchive(knee=1000, unloaded=0.0)
     archive.start()
     try:
-        with workers(count, block, archive, link, SECONDS + SETTLING + AFTERWARDS) as begin:
+        with workers(count, block, archive, link) as begin:
             time.sleep(max(0.0, begin + SECONDS - time.monotonic()))
             _change(block, changed_to)
             changed = time.monotonic()
+            time.sleep(SETTLING + AFTERWARDS)
     finally:
         archive.stop()
     counted = archive.rate(begin, begin + SECONDS) / rate

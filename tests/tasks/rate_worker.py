@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -37,9 +38,9 @@ class _Peer(TiringArchive):
 
 
 @contextmanager
-def workers(count: int, block: str, archive: TiringArchive, link: str, seconds: float) -> Iterator[float]:
-    """Start worker processes; yields the instant (monotonic) from which all of them ask, for so many seconds."""
-    command = [sys.executable, "-m", "tests.tasks.rate_worker", block, str(archive.port), link, str(seconds)]
+def workers(count: int, block: str, archive: TiringArchive, link: str) -> Iterator[float]:
+    """Start worker processes; yields the instant (monotonic) from which all of them ask, until the end of the block."""
+    command = [sys.executable, "-m", "tests.tasks.rate_worker", block, str(archive.port), link]
     environment = {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value()), "PYTHONPATH": str(CHECKOUT)}
     running = [
         subprocess.Popen(
@@ -57,8 +58,7 @@ def workers(count: int, block: str, archive: TiringArchive, link: str, seconds: 
             worker.stdin.write(f"{begin}\n".encode())
             worker.stdin.close()
         yield begin
-        for worker in running:
-            assert worker.wait(timeout=150) == 0
+        assert [worker.poll() for worker in running] == [None] * count, "all of them asked to the end"
     finally:
         for worker in running:
             worker.kill()
@@ -67,8 +67,8 @@ def workers(count: int, block: str, archive: TiringArchive, link: str, seconds: 
             worker.stdout.close()
 
 
-def main(block: str, port: str, link: str, seconds: str) -> None:
-    """Say ready, wait for the begin, ask."""
+def main(block: str, port: str, link: str) -> None:
+    """Say ready, wait for the begin, ask until killed."""
     database = LinkDatabase(link, clock=now)
     use = ArchiveUse(block=block, load=Load(least_share=1))
     pace = Pace(use, LoadResponse(block, use.load, database, clock=time.monotonic), now)
@@ -76,8 +76,7 @@ def main(block: str, port: str, link: str, seconds: str) -> None:
         print("ready", flush=True)
         begin = float(sys.stdin.readline())
         time.sleep(max(0.0, begin - time.monotonic()))
-        ask_for(float(seconds), _Peer(int(port)), [throttle], clients=CLIENTS, operations=25)
-    database.close()
+        ask_for(math.inf, _Peer(int(port)), [throttle], clients=CLIENTS, operations=25)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def test_several_processes_keep_one_rate_and_follow_its_change(tmp_path: Path) -
     archive = TiringArchive(knee=1000, unloaded=0.0)
     archive.start()
     try:
-        with workers(WORKERS, "counted", archive, link, 14.0) as begin:
+        with workers(WORKERS, "counted", archive, link) as begin:
             time.sleep(max(0.0, begin + 6 - time.monotonic()))
             with get_client(sync_client=True) as client:
                 client.update_global_concurrency_limit(
@@ -40,6 +40,7 @@ def test_several_processes_keep_one_rate_and_follow_its_change(tmp_path: Path) -
                     GlobalConcurrencyLimitUpdate(slot_decay_per_second=FASTER * SLOTS_AN_OPERATION),
                 )
             changed = time.monotonic()
+            time.sleep(7.5)
     finally:
         archive.stop()
     before = archive.rate(begin, changed)
