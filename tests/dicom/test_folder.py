@@ -105,3 +105,17 @@ def test_the_command_forks_its_workers_and_outlives_them(killed: int, tmp_path: 
     assert sum(told["counts"].values()) == 200
     assert told["counts"]["written"] >= 200 - killed
     assert len(list((tmp_path / "out").rglob("*.dcm"))) == told["counts"]["written"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_name_may_be_any_bytes(
+    workers: int, profile: Callable[[str], DeidProfile], pseudonymizer: Pseudonymizer, tmp_path: Path
+) -> None:
+    maker = Maker(random.Random("names"))
+    (tmp_path / "raw").mkdir()
+    for name in (b"\xff\xfe", "Jos\u00e9".encode(), "Jos\u00e9".encode("latin-1"), b"a\nb", b" "):
+        Path(os.fsdecode(os.fsencode(tmp_path / "raw") + b"/" + name)).write_bytes(maker.ct())
+    job = FolderJob(profile("research").dicom, pseudonymizer, tmp_path / "out")
+    for _ in range(2):
+        results = deidentify_files(list_files(tmp_path / "raw"), job, workers=workers)
+        assert [result.outcome for _, result in results] == [InstanceOutcome.WRITTEN] * FILES
