@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,70 +87,6 @@ def test_the_second_time_costs_the_archive_nothing(
     assert (second.state, second.archive) == (RequestState.RETRIEVED, "main")
     assert second.announced == second.received == len(STUDY.sop_uids)
     assert {path: path.stat().st_mtime_ns for path in cache.paths(STUDY.uid)} == before
-
-
-def test_the_same_search_costs_the_archive_nothing(
-    real_archive: Any, stage: Stage, start_receiver: Start, tmp_path: Path
-) -> None:
-    """A study asked for by accession number, of which no request has the UID."""
-    upload(real_archive, tmp_path, STUDY)
-    receiver = start_receiver(real_archive)
-    gone = Peer("GONE", free_port())
-    # In the cache already, but nobody knows as what: it is asked for, once.
-    stage.enter(a_request(STUDY, accession_number=""))
-    stage.run(receiver, an_archive(real_archive))
-    stage.enter(a_request(STUDY, study_uid=""))
-    assert not stage.run(receiver, an_archive(gone, attempts=1)).moved
-    stage.clock.now += timedelta(hours=1)
-    assert dict(stage.run(receiver, an_archive(real_archive)).moved) == {"retrieved": 1}
-
-    one_series = a_request(STUDY, study_uid="", series_uids=(STUDY.series_uid(1),))
-    stage.enter(one_series)
-    assert dict(stage.run(receiver, an_archive(gone)).moved) == {"retrieved": 1}
-    last = stage.requests()[-1]
-    assert (last.located_study_uid, last.archive, last.received) == (STUDY.uid, "main", STUDY.series[1])
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"mrn": "CANARYSOMEONE"},
-        {"accession_number": "CANARYOTHER"},
-        {"mrn": ""},
-        {"accession_number": ""},
-    ],
-)
-def test_another_search_is_not_the_same(
-    orthanc: Orthanc, stage: Stage, start_receiver: Start, other: dict[str, str]
-) -> None:
-    orthanc.upload(STUDY.files())
-    receiver = start_receiver(orthanc)
-    for changes in ({}, other):
-        stage.enter(a_request(STUDY, study_uid="", **changes))
-        stage.run(receiver, an_archive(orthanc if not changes else Peer("GONE", free_port()), attempts=1))
-    first, second = stage.requests()
-    assert first.state is RequestState.RETRIEVED
-    # It waits for the archive, or was never one that an archive may be asked.
-    assert second.state in {RequestState.REQUESTED, RequestState.NOT_FOUND}
-
-
-def test_what_another_archive_or_rule_has_found_is_asked_for(orthanc: Orthanc, stage: Stage, start_receiver: Start) -> None:
-    orthanc.upload(STUDY.files())
-    receiver = start_receiver(orthanc)
-    stage.enter(a_request(STUDY, study_uid=""))
-    stage.run(receiver, an_archive(orthanc))
-    gone = Peer("GONE", free_port())
-    for number, archive in enumerate(
-        (an_archive(gone, "other", attempts=1), an_archive(gone, attempts=1, accession_alone=True))
-    ):
-        stage.enter(a_request(STUDY, study_uid="", series_uids=(STUDY.series_uid(number),)))
-        assert not stage.run(receiver, archive).moved
-    # Nor is it taken from the cache where the project wants to know whether it has grown.
-    longer = replace(STUDY, series=(3, 4))
-    orthanc.upload(longer.files())
-    stage.enter(a_request(STUDY, study_uid="", series_uids=(STUDY.series_uid(0), STUDY.series_uid(1))))
-    stage.run(receiver, an_archive(orthanc, ask_for_cached=True))
-    assert stage.requests()[-1].received == len(longer.sop_uids)
 
 
 def test_a_cached_study_of_another_patient_is_not_given_out(orthanc: Orthanc, stage: Stage, start_receiver: Start) -> None:
@@ -304,11 +239,6 @@ def test_ambiguity_is_resolved_by_rule_or_set_aside(
     stage.enter(a_request(us, **shared, series_uids=(us.series_uid(0),)))
     stage.run(receiver, an_archive(real_archive), modalities=("US",))
     assert stage.requests()[2].located_study_uid == us.uid
-
-    # A rule of the one project has chosen from several: the next search is not answered with it.
-    stage.enter(a_request(us, **shared, series_uids=(us.series_uid(0), us.series_uid(1))))
-    stage.run(receiver, an_archive(real_archive))
-    assert stage.requests()[3].reason is Reason.AMBIGUOUS_STUDY
 
 
 def test_a_refused_value_sets_the_request_aside(orthanc: Orthanc, stage: Stage, start_receiver: Start) -> None:

@@ -37,24 +37,6 @@ def test_putting_again_replaces(ledger: Ledger) -> None:
     assert uids(ledger) == ["1.2.3"]
 
 
-def test_the_only_answer_of_a_search_is_found_again(ledger: Ledger) -> None:
-    for uid in ("1.2.3", "1.2.4"):
-        ledger.database.cache_put(uid, "pacs", instances(2, study=uid), complete=True)
-    for _ in range(2):
-        ledger.database.cache_set_search("1.2.3", "a" * 64)
-        ledger.database.cache_set_search("1.2.999", "b" * 64)
-        assert [ledger.database.cache_answer_of(key * 64) for key in "ab"] == ["1.2.3", ""]
-    # A study that is entered anew stays the answer, one that is dropped does not; where two claim to be it, neither is.
-    ledger.database.cache_put("1.2.3", "pacs", instances(3), complete=True)
-    assert ledger.database.cache_answer_of("a" * 64) == "1.2.3"
-    ledger.database.cache_set_search("1.2.4", "a" * 64)
-    assert ledger.database.cache_answer_of("a" * 64) == ""
-    ledger.database.cache_drop("1.2.3")
-    assert ledger.database.cache_answer_of("a" * 64) == "1.2.4"
-    ledger.database.cache_drop("1.2.4")
-    assert ledger.database.cache_answer_of("a" * 64) == ""
-
-
 def test_sizes_are_known_without_a_look_at_instances(ledger: Ledger) -> None:
     assert (ledger.database.cache_size(), list(ledger.database.cache_sizes())) == (0, [])
     for uid, count in (("1", 4), ("2", 1200), ("3", 0)):

@@ -20,7 +20,7 @@ from safelight.archive.circuit import Circuit
 from safelight.archive.identifier import StudyAnswer
 from safelight.archive.locate import resolve
 from safelight.archive.query import Archive, Conversation
-from safelight.archive.retrieve import fetch_cached, known_uid, wanted_of
+from safelight.archive.retrieve import fetch_cached, wanted_of
 from safelight.errors import DatabaseUnavailable, StudyRejected, TransientError
 from safelight.link import LinkDatabase, Request
 from safelight.model import Reason, RequestState
@@ -138,7 +138,7 @@ class _Look:
 
     def at(self, request: Request) -> None:
         """Count one request."""
-        located = known_uid(request, [archive for archive, _ in self.conversations], self.database)
+        located = request.located_study_uid or request.study_uid.strip()
         try:
             if located and self._is_cached(request, located):
                 return

@@ -16,7 +16,7 @@ from safelight.archive.intake import Intake
 from safelight.archive.locate import resolve
 from safelight.archive.query import Archive, Conversation
 from safelight.archive.receiver import StorageReceiver
-from safelight.archive.retrieve import Fetched, Incomplete, Retrieval, fetch_cached, known_uid, search_key, wanted_of
+from safelight.archive.retrieve import Fetched, Incomplete, Retrieval, fetch_cached, wanted_of
 from safelight.errors import (
     ArchiveBusy,
     ArchiveClosed,
@@ -126,7 +126,7 @@ class Pursuit:
             return self._end(request, RequestState.FAILED, Reason.INTERNAL_ERROR)
 
     def _locate_and_fetch(self, request: Request) -> Ended:
-        located = known_uid(request, self._archives, self._database)
+        located = request.located_study_uid or request.study_uid.strip()
         cached = fetch_cached(self._cache, wanted_of(request, located)) if located else None
         passing: TransientError | None = None
         incomplete: Incomplete | None = None
@@ -163,13 +163,13 @@ class Pursuit:
         ``owed``: what other archives have announced, which must be there, too; what this one announces is added.
         """
         with Circuit(archive, self._database, self._clock).study(), archive.conversation() as conversation:
-            answers = conversation.find_study(_as_located(request))
-            study = resolve(request, answers, modalities=self._modalities, modalities_of=conversation.modalities_of)
-            if study is None:
-                return None
-            # Of several answers the request's date or the project's modalities have chosen one; the next may choose another.
-            key = search_key(archive, request) if len(answers) == 1 else ""
-            return self._fetch(request, archive, conversation, study, owed, key)
+            study = resolve(
+                request,
+                conversation.find_study(_as_located(request)),
+                modalities=self._modalities,
+                modalities_of=conversation.modalities_of,
+            )
+            return None if study is None else self._fetch(request, archive, conversation, study, owed)
 
     def _candidates(self, request: Request) -> list[Archive]:
         """Return the archives to ask, the one that has the study first."""
@@ -180,13 +180,7 @@ class Pursuit:
         )
 
     def _fetch(
-        self,
-        request: Request,
-        archive: Archive,
-        conversation: Conversation,
-        study: StudyAnswer,
-        owed: set[str],
-        search_key: str,
+        self, request: Request, archive: Archive, conversation: Conversation, study: StudyAnswer, owed: set[str]
     ) -> Ended:
         wanted = replace(wanted_of(request, study.study_uid), instances=study.instances, owed=frozenset(owed))
         if request.archive not in {"", archive.name}:
@@ -217,8 +211,6 @@ class Pursuit:
                 raise
             finally:
                 owed |= retrieval.announced
-        if search_key:
-            self._database.cache_set_search(study.study_uid, search_key)
         (request,) = self._database.requests([request.id])
         return self._retrieved(request, archive.name, study.study_uid, fetched)
 

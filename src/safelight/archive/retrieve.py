@@ -6,10 +6,8 @@ archives answer success with nothing sent. Only what is missing is asked for aga
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +24,7 @@ from safelight.errors import ArchiveClosed, ConfigurationError, StorageFull, Stu
 from safelight.model import Reason
 
 if TYPE_CHECKING:
-    from safelight.link import LinkDatabase, Request
+    from safelight.link import Request
 
 #: UIDs in one image-level retrieval: 100 of 64 characters stay far below any archive's limit for an identifier.
 _UIDS_PER_PART: Final = 100
@@ -50,29 +48,6 @@ class Wanted:
 def wanted_of(request: Request, study_uid: str) -> Wanted:
     """Return what a request wants of a study."""
     return Wanted(study_uid, request.mrn, tuple(request.series_uids))
-
-
-def known_uid(request: Request, archives: Sequence[Archive], database: LinkDatabase) -> str:
-    """Return the UID of a request's study as far as it is known without asking an archive; empty when it is not.
-
-    It was located before, it is what the request asks for, or a cached study is known to be all that the archive which
-    is asked first has for this patient and accession number.
-    """
-    if uid := request.located_study_uid or request.study_uid.strip():
-        return uid
-    key = search_key(archives[0], request) if archives else ""
-    return database.cache_answer_of(key) if key else ""
-
-
-def search_key(archive: Archive, request: Request) -> str:
-    """Return what makes the search for a study of which there is no UID the same one again: SHA-256; else empty.
-
-    The archive, the patient, the accession number, and whether that may be asked for alone.
-    """
-    mrn, accession = request.mrn.strip(), request.accession_number.strip()
-    if request.located_study_uid or request.study_uid.strip() or not mrn or not accession:
-        return ""
-    return hashlib.sha256(json.dumps([archive.name, mrn, accession, archive.use.accession_alone]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -59,16 +59,6 @@ class ArchiveRows:
         with self._write() as connection:
             cache_index.touch(connection, study_uid, self._clock())
 
-    def cache_answer_of(self, search_key: str) -> str:
-        """Return the UID of the cached study that was the only answer of a search; empty when none is known to be."""
-        with self._read() as connection:
-            return cache_index.answer_of(connection, search_key)
-
-    def cache_set_search(self, study_uid: str, search_key: str) -> None:
-        """Note the search whose only answer a cached study was, see ``safelight.archive.locate.search_key``."""
-        with self._write() as connection:
-            cache_index.set_search(connection, study_uid, search_key)
-
     def cache_studies(self) -> Iterator[CachedStudy]:
         """Return all cached studies, the least recently used first, streamed."""
         return self._by_use(cache_index.page)

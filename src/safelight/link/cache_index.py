@@ -74,17 +74,6 @@ def get(connection: Connection, study_uid: str) -> CachedStudy | None:
     return _with_instances(connection, [row])[0] if row else None
 
 
-def answer_of(connection: Connection, search_key: str) -> str:
-    """Return the UID of the study that was the only answer of a search; empty when none is known to be."""
-    found = connection.scalars(select(_S.c.study_uid).where(_S.c.search_key == search_key)).all()
-    return found[0] if len(found) == 1 else ""
-
-
-def set_search(connection: Connection, study_uid: str, search_key: str) -> None:
-    """Note the search whose only answer a study was; of one that is not there nothing is noted."""
-    connection.execute(update(_S).where(_S.c.study_uid == study_uid).values(search_key=search_key))
-
-
 def size(connection: Connection) -> int:
     """Return the bytes of all cached studies."""
     return int(connection.scalar(select(func.coalesce(func.sum(_S.c.bytes), 0))) or 0)

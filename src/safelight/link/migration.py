@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 #: The newest step. Written down here so that a check, which every task makes, need not load Alembic.
-REVISION: Final = "cached_search"
+REVISION: Final = "cached_bytes"
 #: Any number, the same in all versions: one process at a time may migrate.
 _LOCK: Final = 7_235_422_301
 

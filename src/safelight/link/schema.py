@@ -248,10 +248,7 @@ cached_study: Final = Table(
     _count("used_number"),
     # Of all its instances, so that asking how full the cache is reads a row a study.
     _count("bytes"),
-    # SHA-256 of the search whose only answer it was: the same search finds it again and asks no archive.
-    _text("search_key", 64),
     Index(None, "used_number"),
-    Index(None, "search_key"),
 )
 
 cached_instance: Final = Table(
