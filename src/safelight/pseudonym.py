@@ -12,6 +12,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from safelight.errors import KeyUnavailable
@@ -21,11 +22,30 @@ SALT_BYTES: Final = 16
 DIGEST_BYTES: Final = 48
 #: PS3.5 table 6.2-1: the longest value of each VR that can hold a base64 digest, in characters.
 VR_LIMITS: Final = {"SH": 16, "LO": 64, "PN": 64, "ST": 1024, "LT": 10240, "UC": 2**31, "UT": 2**31}
-#: UIDs that name a definition and not a patient's object (PS3.6 annex A, HL7's code systems): never mapped. Their parts
-#: are short; a number or date of a patient that hides under such a root is not.
-STANDARD_UID: Final = re.compile(
-    r"1\.2\.840\.10008(?:\.(?:0|[1-9]\d{0,3})){1,9}|2\.16\.840\.1\.113883\.6(?:\.(?:0|[1-9]\d{0,3})){1,3}"
+#: What PS3.6 annex A may have come to define since the dictionary in use, its context groups (PS3.16), and HL7's code
+#: systems: storage classes, transfer syntaxes, schemes, frames of reference, palettes. No room for a number or a date.
+_LATER_DEFINITION: Final = re.compile(
+    r"1\.2\.840\.10008\.(?:5\.1\.4\.1\.1(?:\.[1-9][0-9]{0,2}){1,2}|6\.1\.[1-9][0-9]{0,3}|(?:1\.2\.4|2\.16|7\.1)\.[1-9][0-9]{0,2}"
+    r"|1\.[45](?:\.[1-9][0-9]?){1,2})|2\.16\.840\.1\.113883\.6\.[1-9][0-9]{0,2}(?:\.[1-9][0-9]?)?"
 )
+
+
+@cache
+def _definitions() -> frozenset[str]:
+    # When the first is met: pseudonyms of reports and records need no dictionary.
+    from pydicom.uid import UID_dictionary
+
+    return frozenset(UID_dictionary)
+
+
+def is_definition(uid: str) -> bool:
+    """Tell whether a UID names a definition and not a patient's object (PS3.6 annex A, HL7's code systems).
+
+    A closed list: what merely begins as they do may hide a patient's number.
+    """
+    return uid.startswith(("1.2.840.10008.", "2.16.840.1.113883.6.")) and (
+        uid in _definitions() or _LATER_DEFINITION.fullmatch(uid) is not None
+    )
 
 
 def canonical(value: str) -> bytes:
@@ -113,7 +133,7 @@ class Pseudonymizer:
         Standard-defined UIDs (SOP classes, transfer syntaxes, coding schemes) and empty ones come back unchanged.
         """
         uid = uid.strip(" \0\t\r\n")
-        if not uid or STANDARD_UID.fullmatch(uid):
+        if not uid or is_definition(uid):
             return uid
         number = int.from_bytes(self.digest(uid, "uid", 16), "big")
         number = number & ~(0xF << 76) | (0x8 << 76)
