@@ -45,7 +45,7 @@ class Hospital:
             "trial", name="one", sha256="a" * 64, generated=datetime(2026, 1, 1, tzinfo=UTC), source="test"
         )
 
-    def study(self, maker: Maker, files: list[bytes], *, series: tuple[str, ...] = ()) -> int:
+    def study(self, maker: Maker, files: list[bytes], *, series: tuple[str, ...] = (), received: int = 0) -> int:
         """Enter a request for a study that lies in the cache, and bring it to retrieved."""
         request = StudyRequest("trial", maker.mrn, "", maker.study, None, 1 + len(list(self.all())), series_uids=series)
         before = {one.id for one in self.all()}
@@ -57,7 +57,7 @@ class Hospital:
             (cache / f"{place:03d}.dcm").write_bytes(data)
         self.claim(RequestState.REQUESTED)
         self.database.move(new, RequestState.LOCATED, worker="w", located_study_uid=maker.study)
-        self.database.move(new, RequestState.RETRIEVED, worker="w")
+        self.database.move(new, RequestState.RETRIEVED, worker="w", received=received)
         return new
 
     def all(self) -> list[Request]:
@@ -72,7 +72,7 @@ class Hospital:
             database=self.database,
             engine=self.engine,
             filters=filters,
-            cache_paths=lambda uid: sorted((self.folder / "cache" / uid).glob("*")),
+            cache_paths=lambda uid, _series: sorted((self.folder / "cache" / uid).glob("*")),
             work=self.work,
             worker="w",
             lease=LEASE,
@@ -194,6 +194,28 @@ def test_a_study_that_left_the_cache_is_asked_for_again(hospital: Hospital, make
     request = hospital.study(maker, [])
     hospital.run()
     assert hospital.state(request)[0] is RequestState.REQUESTED
+
+
+def test_a_study_of_which_the_cache_has_less_than_was_received_is_asked_for_again(hospital: Hospital, maker: Maker) -> None:
+    """Otherwise the missing instance would be missed by nobody. More than was received is what came for others since."""
+    less = hospital.study(maker, [maker.ct(), maker.ct()], received=3)
+    other = Maker(random.Random("more"))
+    more = hospital.study(other, [other.ct(), other.ct()], received=1)
+    assert dict(hospital.run().moved) == {"requested": 1, "verified": 1}
+    assert hospital.state(less) == (RequestState.REQUESTED, Reason.INCOMPLETE)
+    assert hospital.state(more) == (RequestState.VERIFIED, None)
+    assert (len(hospital.outputs()), hospital.database.instances(less)) == (2, [])
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_also_when_a_run_was_killed_with_it_half_done(hospital: Hospital, maker: Maker, left: int) -> None:
+    request = hospital.study(maker, [maker.ct()] * left, received=2)
+    hospital.claim(RequestState.RETRIEVED)
+    hospital.database.move(request, RequestState.DEIDENTIFIED, worker="w")
+    hospital.database.release([request], worker="w")
+    for expected in (RequestState.RETRIEVED, RequestState.REQUESTED):
+        hospital.run()
+        assert hospital.state(request) == (expected, Reason.INCOMPLETE)
 
 
 def test_what_an_earlier_profile_let_through_goes_when_the_new_one_does_not(hospital: Hospital, maker: Maker) -> None:

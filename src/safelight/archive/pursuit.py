@@ -132,7 +132,7 @@ class Pursuit:
         incomplete: Incomplete | None = None
         owed: set[str] = set()
         for archive in self._candidates(request):
-            if cached is not None and not archive.use.ask_for_cached:
+            if cached is not None and request.announced <= cached.announced and not archive.use.ask_for_cached:
                 continue
             try:
                 end = self._ask(request, archive, owed)

@@ -29,7 +29,7 @@ def deidentify_requests(
     database: LinkDatabase,
     engine: DeidEngine,
     filters: ImageFilters,
-    cache_paths: Callable[[str], list[Path]],
+    cache_paths: Callable[[str, Sequence[str]], list[Path]],
     work: Path,
     worker: str,
     lease: timedelta,
@@ -45,7 +45,7 @@ def deidentify_requests(
         database: the link database.
         engine: the project's engine.
         filters: what the project wants.
-        cache_paths: files of a study in the raw cache, by its UID.
+        cache_paths: files of a study in the raw cache, or of some of its series, by their UIDs.
         work: folder of outputs.
         worker: who holds the leases.
         lease: how long they are renewed for.
@@ -69,7 +69,8 @@ def deidentify_requests(
         (request,) = database.requests(remaining[:1])
         if request.state in _TAKEN:
             try:
-                state, reason = stage.run(request, cache_paths(request.located_study_uid), known(request))
+                paths = cache_paths(request.located_study_uid, request.series_uids)
+                state, reason = stage.run(request, paths, known(request))
             except StorageFull:
                 database.release(remaining, worker=worker)
                 raise
@@ -105,9 +106,10 @@ class _Stage:
 
     def run(self, request: Request, paths: list[Path], known: KnownIdentifiers) -> tuple[RequestState, Reason | None]:
         """Take one request to verified, or set it aside; return its new state and the reason, if any."""
-        if not paths:
-            # The raw cache gave the study up between the stages: it has to be fetched again.
-            return self._move(request, RequestState.REQUESTED, Reason.INCOMPLETE)
+        if not paths or len(paths) < request.received:
+            # The raw cache gave up some of it between the stages: that has to be fetched again. More is what came since.
+            again = RequestState.REQUESTED if request.state is RequestState.RETRIEVED else RequestState.RETRIEVED
+            return self._move(request, again, Reason.INCOMPLETE)
         results = self._too_few(self._instances(request, paths, known))
         pseudonymizer = self._engine.pseudonymizer
         if request.state is RequestState.RETRIEVED:
