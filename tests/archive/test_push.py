@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from safelight.archive import RawCache
-from safelight.archive.push import PUSHED, Inbox, PushedStudy, PushReceiver
+from safelight.archive.cache import PUSHED
+from safelight.archive.push import Inbox, PushedStudy, PushReceiver
 from safelight.errors import StudyRejected
 from safelight.link import LinkDatabase
 from safelight.model import Reason

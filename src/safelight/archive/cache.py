@@ -25,6 +25,8 @@ from safelight.archive.intake import Arrived
 from safelight.errors import StorageFull, StorageUnwritable
 from safelight.link import CachedInstance, CachedStudy, LinkDatabase
 
+#: What the index and the tables name as the archive of a study that no archive was asked for.
+PUSHED: Final = "push"
 _KEY_FILE: Final = "key"
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from pydicom import dcmread
 
 from safelight.archive import identifier as ids
-from safelight.archive.cache import RawCache
+from safelight.archive.cache import PUSHED, RawCache
 from safelight.archive.instance_file import Identity, identify, raw_value
 from safelight.archive.intake import (
     MISMATCH,
@@ -35,11 +35,14 @@ from safelight.archive.receiver import StorageReceiver, addresses
 from safelight.errors import StudyRejected
 from safelight.model import DicomPeer, Reason, StudyRequest
 
-#: What the raw cache and the tables name as the archive of a study that no archive was asked for.
-PUSHED: Final = "push"
 _ACCESSION_NUMBER: Final = 0x00080050
 _STUDY_DATE: Final = 0x00080020
 _LATE: Final = "late"
+
+
+def procedure_of(study_uid: str) -> int:
+    """Return what stands for the procedure in the requests that a push makes of a study: negative, so none of a record's."""
+    return -int.from_bytes(sha256(study_uid.encode()).digest()[:7]) - 1
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class PushedStudy:
     def request(self, project: str) -> StudyRequest:
         """Return the request for the whole study.
 
-        No procedure of the record asked for it, so it gets a number of its own, below those of any record.
+        No procedure of the record asked for it, so it gets a number of its own. By that, what was pushed is whole for it.
         """
         return StudyRequest(
             project=project,
@@ -70,7 +73,7 @@ class PushedStudy:
             accession_number=self.accession_number,
             study_uid=self.study_uid,
             study_date=self.study_date,
-            procedure_occurrence_id=-int.from_bytes(sha256(self.study_uid.encode()).digest()[:7]) - 1,
+            procedure_occurrence_id=procedure_of(self.study_uid),
         )
 
     def request_for_series(self, project: str) -> StudyRequest:
@@ -156,13 +159,9 @@ class Inbox(Intake):
                 if sop_uid not in there:
                     os.link(path, target / cache.file_name(sop_uid))
             arrived = [one for one, _ in cache.on_disk(study.study_uid).values()]
-            # An archive that announced more still owes the rest.
-            cache.put(
-                study.study_uid,
-                known.archive if known else PUSHED,
-                arrived,
-                complete=known is None or known.complete,
-            )
+            # An archive that announced more still owes the rest; so may one whose retrieval was killed before its entry.
+            complete = known.complete if known else there.keys() <= study.files.keys()
+            cache.put(study.study_uid, known.archive if known else PUSHED, arrived, complete=complete)
             return late.exists()
 
     def set_aside(self, study: PushedStudy) -> None:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from safelight.archive import identifier as ids
 from safelight.archive.backoff import FullJitter
-from safelight.archive.cache import RawCache
+from safelight.archive.cache import PUSHED, RawCache
 from safelight.archive.identifier import InstanceAnswer, Part
 from safelight.archive.instance_file import Identity, identify
 from safelight.archive.intake import Arrived, Expectation, Intake
 from safelight.archive.locate import is_patient
+from safelight.archive.push import procedure_of
 from safelight.archive.query import Archive, Conversation
 from safelight.archive.receiver import StorageReceiver
 from safelight.errors import ArchiveClosed, ConfigurationError, StorageFull, StudyRejected, TransientError
@@ -35,7 +36,8 @@ _TICK: Final = 0.02
 class Wanted:
     """What is to be fetched: a study of a patient, or some of its series.
 
-    ``instances``: the archive's count, or None; ``owed``: SOP Instance UIDs that another archive announced and did not send.
+    ``instances``: the archive's count, or None; ``owed``: SOP Instance UIDs that another archive announced and did not send;
+    ``pushed``: a push made the request, so nothing but the push says what is whole.
     """
 
     study_uid: str = field(repr=False)
@@ -43,11 +45,13 @@ class Wanted:
     series_uids: tuple[str, ...] = field(default=(), repr=False)
     instances: int | None = None
     owed: frozenset[str] = field(default=frozenset(), repr=False)
+    pushed: bool = False
 
 
 def wanted_of(request: Request, study_uid: str) -> Wanted:
     """Return what a request wants of a study."""
-    return Wanted(study_uid, request.mrn, tuple(request.series_uids))
+    pushed = request.procedure_occurrence_id == procedure_of(study_uid)
+    return Wanted(study_uid, request.mrn, tuple(request.series_uids), pushed=pushed)
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,9 @@ def fetch_cached(cache: RawCache, wanted: Wanted) -> Fetched | None:
     with cache.lock(wanted.study_uid):
         study = cache.get(wanted.study_uid)
     if study is None or not study.complete or wanted.instances not in {None, len(study.instances)}:
+        return None
+    if study.archive == PUSHED and not wanted.pushed:
+        # It may be a fragment: no archive has said yet what there is.
         return None
     instances = [one for one in study.instances if not wanted.series_uids or one.series_uid in wanted.series_uids]
     if not set(wanted.series_uids) <= {one.series_uid for one in instances}:
@@ -171,6 +178,7 @@ class Retrieval:
     ) -> Fetched:
         archive = self._archive
         calls_before, due = self._calls(), announced.keys() | wanted.owed
+        known = self._cache.get(wanted.study_uid)
         expectation = Expectation(
             wanted.study_uid,
             self._cache.study_folder(wanted.study_uid),
@@ -187,7 +195,12 @@ class Retrieval:
             whole = {sop_uid: arrived for sop_uid, arrived in there.items() if sop_uid in due}
             complete = len(whole) == len(due) and bool(whole) and not wanted.series_uids
             if not expectation.patient_mismatch and there:
-                self._cache.put(wanted.study_uid, archive.name, (whole if complete else there).values(), complete=complete)
+                # A push's own requests rest on its word until an archive has proved the study whole.
+                pushed = not complete and known is not None and known.archive == PUSHED and known.complete
+                source = PUSHED if pushed else archive.name
+                self._cache.put(
+                    wanted.study_uid, source, (whole if complete else there).values(), complete=complete or pushed
+                )
         fetched = Fetched(len(due), len(whole), len(expectation.arrived), expectation.bytes)
         if expectation.patient_mismatch:
             raise StudyRejected(Reason.PATIENT_MISMATCH)
