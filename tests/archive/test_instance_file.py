@@ -84,3 +84,15 @@ def test_what_can_not_be_read_is_nobodys(tmp_path: Path) -> None:
         assert identify(path) is None or not identify(path).whole  # type: ignore[union-attr]
     shutil.rmtree(tmp_path)
     assert identify(path) is None
+
+
+def test_what_is_odd_in_a_file_is_quoted_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also of one that pydicom has to read: its meta group says a wrong length."""
+    content, path = STUDY.file(0, 0).replace(b"ISO_IR 100", b"CANARYSET "), tmp_path / "file.dcm"
+    path.write_bytes(content[:140] + bytes(4) + content[144:])
+    assert not quickly(path)
+    for _ in range(2):
+        identity = identify(path)
+        assert identity is not None
+        assert (identity.sop_uid, identity.character_set) == (STUDY.sop_uid(0, 0), "CANARYSET")
+    assert not caplog.records

@@ -72,6 +72,15 @@ def test_a_bad_body_is_asked_for_again(hostile: HostileWebArchive, intake: Intak
         assert last.endswith(f"/instances/{list(hostile.files)[len(STUDY.sop_uids) - 1]}")
 
 
+def test_a_malformed_header_puts_no_address_into_the_log(
+    hostile: HostileWebArchive, intake: Intake, stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    hostile.content_type += "\r\nThis is no header."
+    stage.enter(a_request(STUDY))
+    assert dict(stage.run(intake, web(hostile)).moved) == {"retrieved": 1}
+    assert "/studies/" not in caplog.text
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_passing_errors_are_tried_again(hostile: HostileWebArchive, intake: Intake, stage: Stage, status: int) -> None:
     numbers = itertools.count(1)

@@ -12,6 +12,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 
 from safelight.archive.header_walk import Unusual, walk
+from safelight.dimse.quiet import silence
 
 #: Values above this stay on disk while a file is read.
 _DEFERRED: Final = 4096
@@ -65,6 +66,7 @@ def identify(path: Path) -> Identity | None:
 
 
 def _identify_slowly(path: Path) -> Identity | None:
+    silence("pydicom")
     try:
         size = path.stat().st_size
         data = dcmread(path, defer_size=_DEFERRED, force=False)

@@ -6,7 +6,6 @@ nowhere else: no message, log line or exception of ours shows one.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from safelight.archive import identifier as ids
 from safelight.archive.identifier import Answer, Keys, Part
 from safelight.archive.intake import OUT_OF_RESOURCES
 from safelight.archive.multipart import Cut, MultipartReader, boundary_of
+from safelight.dimse.quiet import silence
 from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class WebSession:
         retrieval_timeout: float,
     ) -> None:
         # Its lines quote addresses.
-        logging.getLogger("urllib3.connectionpool").disabled = True
+        silence("urllib3")
         self._name = name
         self._service = service
         self._before_request = before_request

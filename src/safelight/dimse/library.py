@@ -1,18 +1,20 @@
 """How Safelight uses pynetdicom: silent, and without an instance in memory.
 
 pynetdicom keeps these settings for the whole process, so they are made in one place. Its log lines quote identifiers of
-queries, PDUs and peers, so its loggers say nothing at all; what matters comes out as an error or a count of ours.
+queries, PDUs and peers, and those of pydicom, by which answers are decoded, their values; so their loggers say nothing at
+all, and what matters comes out as an error or a count of ours.
 """
 
 from __future__ import annotations
 
-import logging
 import socket
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import pynetdicom
 from pynetdicom import _config, evt
+
+from safelight.dimse.quiet import silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,10 +27,9 @@ _RESTING_SECONDS: Final = 0.02
 
 
 def prepare() -> None:
-    """Set pynetdicom up. Doing it twice changes nothing."""
-    logger = logging.getLogger("pynetdicom")
-    logger.setLevel(logging.CRITICAL + 1)
-    logger.propagate = False
+    """Set pynetdicom and pydicom up. Doing it twice changes nothing."""
+    silence("pynetdicom")
+    silence("pydicom")
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
