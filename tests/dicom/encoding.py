@@ -50,11 +50,13 @@ def encode(elements: Iterable[Item], *, implicit: bool = False, big: bool = Fals
 
 def encode_one(one: Item, *, implicit: bool = False, big: bool = False) -> bytes:
     order = ">" if big else "<"
-    inner = implicit or one.vr == "UN"
     if isinstance(one.value, list):
-        body = b"".join(_item(item, implicit=inner, big=big, undefined=one.undefined) for item in one.value)
+        # Of unknown VR: Implicit VR Little Endian wherever it is (PS3.5 section 6.2.2).
+        unknown = one.vr == "UN"
+        inner, swapped = implicit or unknown, big and not unknown
+        body = b"".join(_item(item, implicit=inner, big=swapped, undefined=one.undefined) for item in one.value)
         if one.undefined:
-            body += struct.pack(order + "HHI", 0xFFFE, 0xE0DD, 0)
+            body += struct.pack(">HHI" if swapped else "<HHI", 0xFFFE, 0xE0DD, 0)
     else:
         body = _swapped(one.value, one.vr) if big else one.value
     length = 0xFFFFFFFF if one.undefined else len(body)

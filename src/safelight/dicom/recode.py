@@ -25,7 +25,7 @@ from safelight.dicom.container import (
 )
 from safelight.dicom.instance import DataSet
 from safelight.dicom.pixels import copy_bytes, write_all
-from safelight.dicom.skip import UNDEFINED
+from safelight.dicom.skip import MORE, UNDEFINED, skip_undefined
 from safelight.dicom.vr import ALL, LONG_HEADER
 from safelight.errors import StudyRejected
 from safelight.model import Reason
@@ -36,6 +36,8 @@ MAX_RATIO: Final = 200
 #: Below this size the ratio does not matter.
 RATIO_FREE: Final = 1 << 24
 MAX_DEPTH: Final = 64
+#: Bytes of a sequence that is not taken element by element.
+MAX_UNKNOWN: Final = 1 << 24
 _SWAPS: Final = {
     **dict.fromkeys((b"US", b"SS", b"OW"), 2), **dict.fromkeys((b"UL", b"SL", b"FL", b"OF", b"OL"), 4),
     **dict.fromkeys((b"FD", b"OD", b"SV", b"UV", b"OV"), 8), b"AT": 2,
@@ -166,6 +168,9 @@ class _Swapper:
             if vr == b"SQ":
                 pos = self._items(value, self._size if length == UNDEFINED else value + length, length, depth + 1)
                 continue
+            if vr == b"UN" and length == UNDEFINED:
+                pos = self._unknown_sequence(value)
+                continue
             if length == UNDEFINED:
                 raise StudyRejected(Reason.MALFORMED)
             if value + length > self._size:
@@ -194,6 +199,16 @@ class _Swapper:
         if length == UNDEFINED:
             raise StudyRejected(Reason.TRUNCATED)
         return pos
+
+    def _unknown_sequence(self, pos: int) -> int:
+        """Copy a sequence whose VR its writer did not know: Implicit VR Little Endian in any file (PS3.5 section 6.2.2)."""
+        for size in (CHUNK, MAX_UNKNOWN):
+            data = os.pread(self._source, size, pos)
+            end = skip_undefined(data, 0, True, MAX_DEPTH)
+            if end != MORE:
+                self._emit(data[:end])
+                return pos + end
+        raise StudyRejected(Reason.TRUNCATED if len(data) < MAX_UNKNOWN else Reason.MALFORMED)
 
     def _values(self, pos: int, length: int, width: int) -> None:
         while length > 0:
