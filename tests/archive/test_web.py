@@ -116,6 +116,15 @@ def test_an_address_that_is_no_dicomweb_service(hostile: HostileWebArchive, inta
         an_archive(WebService("http://"), retrieve="dicomweb").echo()
 
 
+@pytest.mark.parametrize("path", ["web", "ssl-proxy/web"])
+def test_an_address_that_speaks_of_tls_is_no_trouble_with_it(path: str) -> None:
+    """What was asked for is part of the address, too."""
+    archive = an_archive(WebService(f"http://localhost:{free_port()}/{path}"), retrieve="dicomweb", attempts=1)
+    for _ in range(2):
+        with pytest.raises(ArchiveUnreachable):
+            archive.find_study(a_request(STUDY, study_uid="", accession_number="CANARYSSL"))
+
+
 def test_a_search_goes_on_to_the_last_page(hostile: HostileWebArchive) -> None:
     hostile.page = 2
     found = web(hostile).find_instances(STUDY.uid)

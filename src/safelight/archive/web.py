@@ -215,13 +215,6 @@ class WebSession:
                 f"Archive '{self._name}' shows a certificate that is not to be trusted, or does not trust ours.",
                 remedy="Check ca_file, cert_file and key_file in its block, and that no certificate has expired.",
             ) from None
-        except requests.exceptions.ConnectionError as error:
-            if "ssl" in repr(error).lower():
-                raise ArchiveMisconfigured(
-                    f"Archive '{self._name}' ended the connection while TLS was negotiated.",
-                    remedy="Check cert_file and key_file in its block: it may ask for a certificate that it knows.",
-                ) from None
-            raise self._unreachable() from None
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
             raise ArchiveMisconfigured(
                 f"The address of archive '{self._name}' is not one.", remedy="Correct it in its block."
