@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from safelight.archive import RawCache
 from safelight.archive.cache import PUSHED
 from safelight.archive.intake import SUCCESS, Intake
 from safelight.archive.push import Inbox, PushedStudy
+from safelight.link import CachedStudy
 from safelight.model import Reason, RequestState
 from tests.archive.conftest import PROJECT, Stage, a_request, an_archive
 from tests.archive.hostile import HostileArchive, send_all
@@ -135,3 +137,62 @@ def test_what_a_killed_run_left_is_not_made_whole_by_a_push(
     again = cache.get(other.uid)
     assert again is not None
     assert (len(again.instances), again.complete) == (2, True)
+
+
+def test_an_archive_that_has_less_takes_nothing_from_the_index(
+    intake: Intake, holding: Pretend, stage: Stage, cache: RawCache
+) -> None:
+    stage.enter(a_request(LONGER))
+    stage.run(intake, an_archive(holding(LONGER), "first"))
+    assert counted(stage) == [(RequestState.RETRIEVED, 6, 6)]
+    stage.enter(a_request(LONGER, accession_number="another"))
+    stage.run(intake, an_archive(holding(STUDY), "second", ask_for_cached=True))
+    assert counted(stage)[1] == (RequestState.RETRIEVED, 5, 5)
+    assert len(cache.paths(LONGER.uid)) == 6
+
+
+def test_what_was_pushed_to_a_whole_study_stays_when_its_archive_is_asked_again(
+    inbox: Inbox, intake: Intake, holding: Pretend, stage: Stage, cache: RawCache
+) -> None:
+    archive = holding(STUDY)
+    stage.enter(a_request(STUDY))
+    stage.run(intake, an_archive(archive))
+    pushed, late = push(inbox, LONGER, (2, 0))
+    assert late
+    stage.enter(request := pushed.request_for_series(PROJECT))
+    for accession in ("2", "3"):
+        stage.enter(a_request(STUDY, accession_number=accession))
+        stage.run(intake, an_archive(archive, ask_for_cached=True))
+        assert len(cache.paths(STUDY.uid)) == 6
+        assert len(cache.paths(STUDY.uid, request.series_uids)) == 1
+    assert counted(stage) == [(RequestState.RETRIEVED, count, count) for count in (5, 1, 5, 5)]
+
+
+def test_a_check_of_the_cache_leaves_alone_what_was_mended_meanwhile(
+    intake: Intake, holding: Pretend, stage: Stage, cache: RawCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged, taken_over, abandoned = STUDY, Study(701, series=(2,)), Study(702, series=(1,))
+    stage.enter(a_request(damaged))
+    stage.run(intake, an_archive(holding(damaged)))
+    cache.paths(damaged.uid)[0].write_bytes(b"damaged")
+    for study in (taken_over, abandoned):
+        folder = left_by_a_killed_run(cache, study, *((0, number) for number in range(study.series[0])))
+        for path in (*folder.iterdir(), folder):
+            os.utime(path, (1, 1))
+    read = stage.database.cache_studies
+
+    def read_while_a_run_goes_on() -> Iterator[CachedStudy]:
+        yield from read()
+        for study in (LONGER, taken_over):
+            stage.enter(a_request(study, accession_number="meanwhile"))
+            stage.run(intake, an_archive(holding(study)))
+
+    monkeypatch.setattr(stage.database, "cache_studies", read_while_a_run_goes_on)
+    found = cache.verify()
+    assert (found.studies, found.intact, found.repaired, found.orphans_removed) == (1, 1, 0, 1)
+    monkeypatch.undo()
+    assert [len(cache.paths(study.uid)) for study in (LONGER, taken_over)] == [6, 2]
+    assert all(study.complete for study in read())
+    assert not cache.study_folder(abandoned.uid).exists()
+    again = cache.verify()
+    assert (again.studies, again.intact, again.repaired, again.orphans_removed) == (2, 2, 0, 0)

@@ -109,8 +109,13 @@ class RawCache:
 
     @contextmanager
     def _lock_file(self, study_uid: str, mode: int) -> Iterator[None]:
+        with self._lock_folder(self.study_folder(study_uid), mode):
+            yield
+
+    @contextmanager
+    def _lock_folder(self, folder: Path, mode: int) -> Iterator[None]:
         # One of 4096 files, so that locks leave no trail of files behind; two studies may share one.
-        path = self._locks / self._hash("lock", study_uid)[:3]
+        path = self._locks / folder.name[:3]
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, mode)
@@ -252,23 +257,16 @@ class RawCache:
 
         A study that is forgotten is fetched again when a request needs it, the damaged instances only.
         """
-        studies = intact = orphans = 0
+        studies = 0
         known, damaged = set(), []
         for study in self._database.cache_studies():
             studies += 1
             known.add(self.study_folder(study.study_uid))
-            if all(self._is_whole(instance) for instance in study.instances) and study.instances:
-                intact += 1
-            else:
-                damaged.append(study)
-        for study in damaged:
-            with self.lock(study.study_uid):
-                self._forget_damaged(study)
-        for folder in sorted(self._studies.glob("*/*")):
-            if folder not in known and self._is_abandoned(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                orphans += 1
-        return Verified(studies, intact, len(damaged), orphans)
+            if not study.instances or not all(self._is_whole(instance) for instance in study.instances):
+                damaged.append(study.study_uid)
+        repaired = sum(self._forget_damaged(study_uid) for study_uid in damaged)
+        orphans = sum(self._remove_orphan(folder) for folder in sorted(self._studies.glob("*/*")) if folder not in known)
+        return Verified(studies, studies - repaired, repaired, orphans)
 
     def _is_whole(self, instance: CachedInstance) -> bool:
         if not self._is_there(instance):
@@ -276,15 +274,34 @@ class RawCache:
         identity = identify(self.folder / instance.path)
         return identity is not None and identity.whole and identity.sop_uid == instance.sop_uid
 
-    def _forget_damaged(self, study: CachedStudy) -> None:
-        whole = [instance for instance in study.instances if self._is_whole(instance)]
-        for instance in study.instances:
-            if instance not in whole:
-                (self.folder / instance.path).unlink(missing_ok=True)
-        if whole:
-            self._database.cache_put(study.study_uid, study.archive, whole, complete=False)
-        else:
-            self._database.cache_drop(study.study_uid)
+    def _forget_damaged(self, study_uid: str) -> bool:
+        """Forget what is damaged of a study. Returns whether anything is: a run may have mended it meanwhile."""
+        with self.lock(study_uid):
+            study = self._database.cache_get(study_uid)
+            if study is None:
+                return False
+            whole = [instance for instance in study.instances if self._is_whole(instance)]
+            if whole and len(whole) == len(study.instances):
+                return False
+            for instance in study.instances:
+                if instance not in whole:
+                    (self.folder / instance.path).unlink(missing_ok=True)
+            if whole:
+                self._database.cache_put(study_uid, study.archive, whole, complete=False)
+            else:
+                self._database.cache_drop(study_uid)
+            return True
+
+    def _remove_orphan(self, folder: Path) -> bool:
+        """Remove a folder without an index entry, unless a run has taken it over since the index was read."""
+        with self._lock_folder(folder, fcntl.LOCK_EX):
+            if not folder.is_dir() or not self._is_abandoned(folder):
+                return False
+            studies = {identity.study_uid for path in folder.iterdir() if (identity := identify(path)) is not None}
+            if any(self._database.cache_get(study_uid) is not None for study_uid in studies):
+                return False
+            shutil.rmtree(folder, ignore_errors=True)
+            return True
 
     def _is_abandoned(self, folder: Path) -> bool:
         """Tell whether nothing was written there for an hour: a run may be filling it."""

@@ -88,7 +88,11 @@ def fetch_cached(cache: RawCache, wanted: Wanted) -> Fetched | None:
     """
     with cache.lock(wanted.study_uid):
         study = cache.get(wanted.study_uid)
-    if study is None or not study.complete or wanted.instances not in {None, len(study.instances)}:
+    if study is None or not study.complete:
+        return None
+    # The archive need not have what was pushed to its study later.
+    late = wanted.pushed and wanted.series_uids
+    if not late and wanted.instances not in {None, len(study.instances)}:
         return None
     if study.archive == PUSHED and not wanted.pushed:
         # It may be a fragment: no archive has said yet what there is.
@@ -198,9 +202,8 @@ class Retrieval:
                 # A push's own requests rest on its word until an archive has proved the study whole.
                 pushed = not complete and known is not None and known.archive == PUSHED and known.complete
                 source = PUSHED if pushed else archive.name
-                self._cache.put(
-                    wanted.study_uid, source, (whole if complete else there).values(), complete=complete or pushed
-                )
+                # All that is there, also what this archive has not: another request may have been told of it.
+                self._cache.put(wanted.study_uid, source, there.values(), complete=complete or pushed)
         fetched = Fetched(len(due), len(whole), len(expectation.arrived), expectation.bytes)
         if expectation.patient_mismatch:
             raise StudyRejected(Reason.PATIENT_MISMATCH)
