@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from safelight.errors import StudyRejected
 from safelight.model import Reason
@@ -154,7 +156,14 @@ def _segments(data: bytes, pos: int, until: int, out: list[bytes]) -> tuple[int,
         pos = stop
 
 
-def trim_rle(data: bytes, samples: int) -> bytes:
+class Plane(NamedTuple):
+    """How one segment of an RLE frame comes out: which segment its bytes come from, and what becomes of each of the 256."""
+
+    origin: int
+    table: bytes | None = None
+
+
+def trim_rle(data: bytes, samples: int, planes: Sequence[Plane] = ()) -> bytes:
     """Return an RLE frame with every segment cut where its samples end (PS3.5 G.3 to G.5).
 
     What lies between segments and after the last one is not of the image. Costs 0.1 us a run.
@@ -162,9 +171,11 @@ def trim_rle(data: bytes, samples: int) -> bytes:
     Args:
         data: the frame.
         samples: bytes that each segment decodes to.
+        planes: what becomes of each segment; none: they stay as they are, however many.
 
     Raises:
-        StudyRejected: the header makes no sense, or a segment holds too little.
+        StudyRejected: the header makes no sense, there are more or fewer segments than bytes in a pixel, or one holds too
+            little.
     """
     if len(data) < 64:
         raise StudyRejected(Reason.PIXEL_DATA)
@@ -172,16 +183,35 @@ def trim_rle(data: bytes, samples: int) -> bytes:
     used = offsets[:count]
     if not 1 <= count <= 15 or used[0] != 64 or used != sorted(used) or used[-1] >= len(data):
         raise StudyRejected(Reason.PIXEL_DATA)
+    planes = planes or [Plane(number) for number in range(count)]
+    if len(planes) != count:
+        raise StudyRejected(Reason.PIXEL_DATA)
+    stops = [*used[1:], len(data)]
     segments = []
     place = 64
     places = []
-    for start, stop in zip(used, [*used[1:], len(data)], strict=True):
-        segment = data[start : _run_end(data, start, stop, samples)]
+    for number, (origin, table) in enumerate(planes):
+        # The segment is looked at even where another one's bytes take its place.
+        end = _run_end(data, used[number], stops[number], samples)
+        segment = data[used[number] : end]
+        if table is not None:
+            start = used[origin]
+            segment = _mapped(data[start : _run_end(data, start, stops[origin], samples)], table)
         segment += b"\0" if len(segment) & 1 else b""
         places.append(place)
         place += len(segment)
         segments.append(segment)
     return struct.pack("<16I", count, *places, *[0] * (15 - count)) + b"".join(segments)
+
+
+def _mapped(segment: bytes, table: bytes) -> bytes:
+    """Return PackBits runs of the same lengths with their bytes mapped."""
+    mapped = bytearray(segment.translate(table))
+    pos = 0
+    while pos < len(segment):
+        mapped[pos] = head = segment[pos]
+        pos += head + 2 if head < 128 else 2 if head > 128 else 1
+    return bytes(mapped)
 
 
 def _run_end(data: bytes, pos: int, stop: int, samples: int) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from safelight.dicom.codestream import strip_jpeg, strip_jpeg2000, trim_rle
-from safelight.dicom.pixels import Layout, write_all
+from safelight.dicom.codestream import Plane, strip_jpeg, strip_jpeg2000, trim_rle
+from safelight.dicom.pixels import Layout, sample_bits, write_all
 from safelight.errors import StudyRejected
 from safelight.model import Reason
 
@@ -30,11 +30,34 @@ _UNDEFINED: Final = b"\xff\xff\xff\xff"
 _FIRST_BYTES: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff")
 
 
-def frame_cleaner(syntax: str, samples: int) -> Callable[[bytes], bytes]:
-    """Return what cleans one frame of a transfer syntax, for frames of so many pixels."""
+def frame_cleaner(syntax: str, samples: int, planes: Sequence[Plane] = ()) -> Callable[[bytes], bytes]:
+    """Return what cleans one frame of a transfer syntax, for frames of so many pixels; ``planes`` as RLE has them."""
     if syntax == RLE:
-        return lambda data: trim_rle(data, samples)
+        return lambda data: trim_rle(data, samples, planes)
     return strip_jpeg if syntax in _JPEG else strip_jpeg2000
+
+
+def _planes(layout: Layout) -> list[Plane]:
+    """Return what becomes of each byte of an RLE frame's pixels, the highest byte of a sample first (PS3.5 G.2).
+
+    Bits that belong to no pixel come out as those of uncompressed samples do (``PixelCopier.copy``).
+    """
+    width = max(1, layout.allocated // 8)
+    shift, mask = sample_bits(layout) if layout.masks else (0, -1)
+    repeats_sign = layout.masks and layout.signed and shift == 0
+    sign_byte, sign_bit = divmod(layout.stored - 1, 8)
+    planes = []
+    for number in range(layout.samples * width):
+        place = width - 1 - number % width
+        own = mask >> 8 * place & 0xFF
+        if repeats_sign and place >= sign_byte:
+            # Bytes above that of the sign are made from it, so they come as its runs do.
+            kept = own if place == sign_byte else 0
+            table = bytes(byte & kept | (~kept & 0xFF if byte >> sign_bit & 1 else 0) for byte in range(256))
+            planes.append(Plane(number + place - sign_byte, table))
+        else:
+            planes.append(Plane(number, None if own == 0xFF else bytes(byte & own for byte in range(256))))
+    return planes
 
 
 def write_encapsulated(
@@ -60,7 +83,7 @@ def write_encapsulated(
     table, *fragments = fragments or [(0, 0)]
     extended = bool(noted.get(_EXTENDED, b""))
     frames = _frames(source, fragments, table, layout.frames, extended, noted)
-    clean = frame_cleaner(syntax, layout.rows * layout.columns)
+    clean = frame_cleaner(syntax, layout.rows * layout.columns, _planes(layout))
     if extended:
         _write_extended(source, target, frames, clean)
         return

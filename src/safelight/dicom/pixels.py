@@ -173,7 +173,7 @@ class PixelCopier:
             StudyRejected: the source ends too early.
         """
         # Where a sample fills its cell, no bit is without a place, whatever the high bit is said to be.
-        shift, sample = _sample_bits(layout) if layout.masks else (0, -1)
+        shift, sample = sample_bits(layout) if layout.masks else (0, -1)
         unused = ~sample & ((1 << layout.allocated) - 1)
         unused_words = sum(unused << place for place in range(0, 64, layout.allocated))
         remaining = layout.length
@@ -200,11 +200,11 @@ class PixelCopier:
 def clear_unused(frame: bytes, layout: Layout) -> bytes:
     """Return samples with the bits cleared that belong to no pixel."""
     buffer = bytearray(frame + bytes(-len(frame) % 8))
-    _clear(np.frombuffer(buffer, dtype="<u8"), layout, *_sample_bits(layout))
+    _clear(np.frombuffer(buffer, dtype="<u8"), layout, *sample_bits(layout))
     return bytes(buffer[: len(frame)])
 
 
-def _sample_bits(layout: Layout) -> tuple[int, int]:
+def sample_bits(layout: Layout) -> tuple[int, int]:
     """Return the position of a sample's lowest bit, and the mask of its bits."""
     shift = layout.high + 1 - layout.stored
     return shift, ((1 << layout.stored) - 1) << shift

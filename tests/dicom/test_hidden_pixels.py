@@ -1,0 +1,110 @@
+"""What hides in pixel data and is no pixel: bits, segments, tables and areas beyond the image, images that are none."""
+
+from __future__ import annotations
+
+import random
+import struct
+import subprocess
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from safelight.dicom import DeidEngine, verify_file
+from safelight.model import InstanceResult, Reason
+from tests.dicom.encoding import Elements, Item, fragments, number
+from tests.dicom.hard import MARK, Maker, put
+
+RLE = "1.2.840.10008.1.2.5"
+SECRET = f"{MARK}^JOHN 19470313 ".encode() * 40
+
+
+def deid(engine: DeidEngine, folder: Path, data: bytes) -> InstanceResult:
+    """De-identify twice, with the same result and the same bytes."""
+    source = folder / "in.dcm"
+    source.write_bytes(data)
+    results, outputs = [], []
+    for again in range(2):
+        results.append(engine.deidentify(source, folder / f"out{again}"))
+        outputs.append(Path(results[-1].path).read_bytes() if results[-1].path else b"")
+    assert outputs[0] == outputs[1]
+    assert results[0].reason == results[1].reason
+    assert SECRET[:8] not in outputs[0]
+    return results[0]
+
+
+def written(result: InstanceResult) -> Path:
+    assert result.outcome == "written", result.reason
+    assert verify_file(Path(result.path)) == []
+    return Path(result.path)
+
+
+def runs(plane: bytes) -> bytes:
+    """PackBits: a replicate run first where there can be one, then literal ones."""
+    out = b""
+    if plane[:3] == plane[:1] * 3:
+        out, plane = bytes((254, plane[0])), plane[3:]
+    return out + b"".join(
+        bytes((len(part) - 1,)) + part for part in (plane[at : at + 100] for at in range(0, len(plane), 100))
+    )
+
+
+def rle(*planes: bytes) -> bytes:
+    segments = [one + b"\0" * (len(one) & 1) for one in map(runs, planes)]
+    offsets = [64 + sum(map(len, segments[:at])) for at in range(len(segments))]
+    return struct.pack("<16I", len(segments), *offsets, *[0] * (15 - len(segments))) + b"".join(segments)
+
+
+def bits(allocated: int, stored: int, high: int, signed: int = 0, *more: Item) -> dict[str, Item | None]:
+    return put(
+        number(0x00280100, "US", allocated),
+        number(0x00280101, "US", stored),
+        number(0x00280102, "US", high),
+        number(0x00280103, "US", signed),
+        *more,
+    )
+
+
+def compressed(maker: Maker, frame: bytes, syntax: str, header: dict[str, Item | None]) -> bytes:
+    elements: Elements = [one for one in maker.elements(**header) if one.tag < 0x7FE00000]
+    return maker.file(elements, syntax=syntax, tail=fragments([frame]))
+
+
+@pytest.mark.parametrize(("allocated", "segments"), [(8, 2), (8, 3), (16, 3), (16, 15), (16, 1)])
+def test_an_rle_frame_has_a_segment_for_each_byte_of_a_pixel(
+    allocated: int, segments: int, research: DeidEngine, tmp_path: Path
+) -> None:
+    maker = Maker(random.Random("segments"))
+    right = [bytes(range(256))] * (allocated // 8)
+    header = bits(allocated, allocated, allocated - 1)
+    written(deid(research, tmp_path, compressed(maker, rle(*right), RLE, header)))
+    wrong = [*right, *[SECRET[:256]] * 15][:segments]
+    assert deid(research, tmp_path, compressed(maker, rle(*wrong), RLE, header)).reason is Reason.PIXEL_DATA
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+@pytest.mark.parametrize(
+    ("allocated", "stored", "high"),
+    [(8, 7, 6), (16, 12, 11), (16, 10, 9), (16, 12, 15), (16, 8, 7), (16, 5, 4), (32, 20, 19)],
+)
+def test_bits_of_no_pixel_come_out_of_rle_as_out_of_uncompressed_samples(
+    allocated: int, stored: int, high: int, signed: int, research: DeidEngine, tmp_path: Path
+) -> None:
+    maker = Maker(random.Random("bits"))
+    width = allocated // 8
+    raw = bytearray(maker.random.randrange(256) for _ in range(256 * width))
+    if stored <= allocated - 8:
+        raw[width - 1 :: width] = SECRET[:256]
+    raw[: 3 * width] = raw[:width] * 3
+    header = bits(allocated, stored, high, signed)
+    elements = maker.elements(**{**header, **put(Item(0x7FE00010, "OB" if width == 1 else "OW", bytes(raw)))})
+    native = pydicom.dcmread(written(deid(research, tmp_path, maker.file(elements)))).PixelData
+    assert native != raw
+    planes = [bytes(raw[place::width]) for place in reversed(range(width))]
+    out = written(deid(research, tmp_path, compressed(maker, rle(*planes), RLE, header)))
+    subprocess.run(["dcmdrle", out, tmp_path / "plain.dcm"], check=True, timeout=30)
+    assert pydicom.dcmread(tmp_path / "plain.dcm").PixelData == native
+    # What holds nothing but its pixels stays byte for byte.
+    clean = rle(*(native[place::width] for place in reversed(range(width))))
+    out = written(deid(research, tmp_path, compressed(maker, clean, RLE, header)))
+    assert clean in out.read_bytes()
