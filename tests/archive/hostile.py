@@ -246,15 +246,20 @@ def send_truncated(association: Any, instances: list[Dataset]) -> None:
 def send_half_and_drop(association: Any, instances: list[Dataset]) -> None:
     """Send all but the last, then half of that one, then close the connection."""
     send_all(association, instances[:-1])
-    request, context_id = _request(association, instances[-1], encoded(instances[-1]))
+    send_half(association, instances[-1])
+    time.sleep(0.2)
+    association.dul.socket.close()
+    association.kill()
+
+
+def send_half(association: Any, instance: Dataset) -> None:
+    """Send half of an instance, and go on as if nothing were missing."""
+    request, context_id = _request(association, instance, encoded(instance))
     message = C_STORE_RQ()
     message.primitive_to_message(request)
     pdus = list(message.encode_msg(context_id, 4096))
     for pdu in pdus[: len(pdus) // 2]:
         association.dul.send_pdu(pdu)
-    time.sleep(0.2)
-    association.dul.socket.close()
-    association.kill()
 
 
 def store(association: Any, instance: Dataset, raw: bytes) -> int:

@@ -31,7 +31,7 @@ from safelight.archive import RawCache, StorageReceiver
 from safelight.archive.intake import Expectation
 from safelight.dimse import library
 from safelight.errors import ConfigurationError, StorageUnwritable
-from tests.archive.hostile import VERIFICATION, encoded, send_half_and_drop, store
+from tests.archive.hostile import VERIFICATION, encoded, send_half, send_half_and_drop, store
 from tests.archive.studies import CT, Study
 from tests.services.orthanc import Peer
 from tests.services.process import program
@@ -336,6 +336,17 @@ def test_what_breaks_off_leaves_nothing(receiver: StorageReceiver, expected: Exp
     while len(files(cache)) != 1 and time.monotonic() < deadline:
         time.sleep(0.02)
     assert [path.suffix for path in files(cache)] == [".dcm"]
+    assert list(expected.arrived) == [STUDY.sop_uid(0, 0)]
+
+
+def test_an_instance_begun_before_the_last_one_ended_takes_its_place(
+    receiver: StorageReceiver, expected: Expectation, cache: RawCache
+) -> None:
+    with association(receiver) as opened:
+        for number in (0, 1, 2):
+            send_half(opened, instance(0, number))
+        assert send(opened, instance()) == 0x0000
+        assert [path.suffix for path in files(cache)] == [".dcm"]
     assert list(expected.arrived) == [STUDY.sop_uid(0, 0)]
 
 

@@ -232,6 +232,8 @@ class Reception:
             self._foreign = has_data_set
             return False
         self._held.clear()
+        # A request before the one at hand has ended: that one never will.
+        self.close()
         sop_class, sop_uid = _text(command, _SOP_CLASS), _text(command, _SOP_INSTANCE)
         self._arriving = _Arriving(self._begin(), context_id, _number(command, _MESSAGE_ID), sop_class, sop_uid)
         self._arriving.part.write(_file_head(sop_class, sop_uid, str(context.transfer_syntax[0])))
