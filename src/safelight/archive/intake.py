@@ -29,6 +29,8 @@ OUT_OF_RESOURCES: Final = 0xA700
 MISMATCH: Final = 0xA900
 NOT_UNDERSTOOD: Final = 0xC000
 NOT_AUTHORIZED: Final = 0x0124
+#: So many bytes of an instance are written before the room on the disk is looked at again.
+_ROOM_EVERY: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ class Intake:
         def hear() -> None:
             self._heard[source] = time.monotonic()
 
-        return PartFile(path, status, hear)
+        return PartFile(path, status, hear, self._has_room)
 
     def _expects_any(self) -> bool:
         return bool(self._expected)
@@ -247,12 +249,15 @@ class PartFile:
         path: of the file.
         status: other than success: the data set is refused already, and nothing is written.
         hear: called with each piece.
+        has_room: asked every few megabytes: an instance may be larger than the disk.
     """
 
-    def __init__(self, path: Path, status: int, hear: Callable[[], None]) -> None:
+    def __init__(self, path: Path, status: int, hear: Callable[[], None], has_room: Callable[[], bool]) -> None:
         self.path = path
         self._status = status
         self._hear = hear
+        self._has_room = has_room
+        self._unlooked = 0
         self._fd = -1
         if status == SUCCESS:
             try:
@@ -264,6 +269,12 @@ class PartFile:
         """Write the next piece."""
         self._hear()
         rest = memoryview(data)
+        self._unlooked += len(rest)
+        if self._fd >= 0 and self._unlooked > _ROOM_EVERY:
+            self._unlooked = 0
+            if not self._has_room():
+                self._status = OUT_OF_RESOURCES
+                self.discard()
         while self._fd >= 0 and rest:
             try:
                 rest = rest[os.write(self._fd, rest) :]
