@@ -12,7 +12,7 @@ import pytest
 
 from safelight.archive.intake import Intake
 from safelight.archive.web import WebService
-from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable
+from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable, StudyRejected
 from safelight.model import Reason
 from tests.archive import hostile_web as ways
 from tests.archive.conftest import Stage, a_request, an_archive
@@ -129,6 +129,53 @@ def test_a_search_goes_on_to_the_last_page(hostile: HostileWebArchive) -> None:
     hostile.page = 2
     found = web(hostile).find_instances(STUDY.uid)
     assert sorted(one.sop_uid for one in found) == sorted(STUDY.sop_uids)
+
+
+MANY = Study(3, series=(150,), kilobytes=1)
+
+
+def without_paging(archive: HostileWebArchive, limit: int, *, warn: bool = False) -> None:
+    """Have it ignore where to begin; it gives so many answers each time."""
+    search, archive.page = archive._search, limit
+
+    def ignoring(to: Any, level: str, wanted: dict[str, str], query: dict[str, list[str]]) -> None:
+        search(to, level, wanted, {**query, "limit": ["1000"], "offset": ["0"]})
+
+    archive._search = ignoring  # type: ignore[method-assign]
+    if warn:
+        send = archive._send
+        archive._send = (  # type: ignore[method-assign]
+            lambda to, status, content, body, _headers=None: send(to, status, content, body, {"Warning": "299 web: more"})
+        )
+
+
+def test_a_service_that_knows_no_pages_gives_everything_at_once() -> None:
+    with HostileWebArchive([MANY]) as archive:
+        without_paging(archive, 1000)
+        for asked in (2, 4):
+            assert len(web(archive, image_query_needs_series=False).find_instances(MANY.uid)) == 150
+            assert len(archive.requests) == asked
+
+
+@pytest.mark.parametrize(("limit", "warn"), [(100, False), (1000, True)])
+def test_a_service_that_gives_the_first_page_again_costs_the_study(
+    intake: Intake, stage: Stage, limit: int, warn: bool
+) -> None:
+    """What it has beyond that page would be missed."""
+    with HostileWebArchive([MANY, OTHER]) as archive:
+        without_paging(archive, limit, warn=warn)
+        stage.enter(a_request(MANY))
+        counts = stage.run(intake, web(archive))
+        assert dict(counts.reasons) == {Reason.INCOMPLETE.value: 1}
+        check(stage.cache)
+
+
+def test_a_search_goes_on_for_so_many_pages_and_no_more(hostile: HostileWebArchive, monkeypatch: pytest.MonkeyPatch) -> None:
+    hostile.page = 1
+    monkeypatch.setattr("safelight.archive.web._PAGES", len(STUDY.sop_uids) - 1)
+    with pytest.raises(StudyRejected, match=Reason.INCOMPLETE.value):
+        web(hostile, image_query_needs_series=False).find_instances(STUDY.uid)
+    assert len(hostile.requests) == len(STUDY.sop_uids) - 1
 
 
 def test_a_full_disk(hostile: HostileWebArchive, stage: Stage) -> None:

@@ -20,13 +20,16 @@ from safelight.archive.identifier import Answer, Keys, Part
 from safelight.archive.intake import OUT_OF_RESOURCES
 from safelight.archive.multipart import Cut, MultipartReader, boundary_of
 from safelight.dimse.quiet import silence
-from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable
+from safelight.errors import ArchiveBusy, ArchiveMisconfigured, ArchiveUnreachable, StudyRejected
+from safelight.model import Reason
 
 if TYPE_CHECKING:
     from safelight.archive.intake import Intake
 
 #: Answers asked for at once: the number that known services give unasked, and none refuses.
 _PAGE: Final = 100
+#: More pages than any study, or patient's studies, can need.
+_PAGES: Final = 1000
 _PIECE: Final = 1 << 20
 _INSTANCES: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _BUSY: Final = frozenset({408, 425, 429, 503})
@@ -113,7 +116,12 @@ class WebSession:
         self._search("/studies", {ids.STUDY_UID: _NO_STUDY}, (), offset=0)
 
     def find(self, level: str, match: Keys, wanted: Sequence[int]) -> list[Answer]:
-        """Search at one level, page by page, and return the answers. Raises ValueError for a key without a value."""
+        """Search at one level, page by page, and return the answers.
+
+        Raises:
+            StudyRejected: incomplete, when the service gives the same page again, or pages without end.
+            ValueError: a key without a value.
+        """
         ids.values_of(match)
         path, keys = "/studies", dict(match)
         if level != "STUDY":
@@ -121,15 +129,25 @@ class WebSession:
             keys.pop(ids.PATIENT_ID, None)
         if level == "IMAGE":
             path += f"/series/{keys.pop(ids.SERIES_UID)}/instances" if ids.SERIES_UID in keys else "/instances"
-        found: list[Answer] = []
-        while True:
-            page, more = self._search(path, keys, wanted, offset=len(found))
-            found += page
-            if not page or not more:
-                return found
+        found: list[dict[str, Any]] = []
+        seen: set[int] = set()
+        for _ in range(_PAGES):
+            page, warned = self._search(path, keys, wanted, offset=len(found))
+            marks = {hash(repr(item)) for item in page}
+            again = bool(page) and marks <= seen
+            if again and (warned or len(page) <= _PAGE):
+                break
+            if not again:
+                found += page
+                seen |= marks
+            # A service that ignores the offset and the limit has given everything at first.
+            if again or not page or not (warned or len(page) >= _PAGE):
+                return [JsonAnswer(item) for item in found]
             self._before_request()
+        raise StudyRejected(Reason.INCOMPLETE)
 
-    def _search(self, path: str, match: Keys, wanted: Sequence[int], *, offset: int) -> tuple[list[Answer], bool]:
+    def _search(self, path: str, match: Keys, wanted: Sequence[int], *, offset: int) -> tuple[list[dict[str, Any]], bool]:
+        """Return one page of answers, and whether the service warns that there are more."""
         query: list[tuple[str, str]] = [(f"{tag:08X}", str(value)) for tag, value in match.items()]
         query += [("includefield", f"{tag:08X}") for tag in wanted]
         query += [("limit", str(_PAGE))] + ([("offset", str(offset))] if offset else [])
@@ -145,9 +163,9 @@ class WebSession:
                     f"Archive '{self._name}' answered a search with something that is no DICOM JSON.",
                     remedy="Check that the address in its block is that of its DICOMweb service.",
                 )
-            # PS3.18 section 8.3.4.4: with a warning 299 it says that there is more.
-            more = len(items) >= _PAGE or "299" in response.headers.get("Warning", "")
-            return [JsonAnswer(item) for item in items if isinstance(item, dict)], more
+            # PS3.18 section 8.3.4.4: a warning 299.
+            warned = "299" in response.headers.get("Warning", "")
+            return [item for item in items if isinstance(item, dict)], warned
 
     def retrieve(self, part: Part, intake: Intake, destination: str) -> bool:  # noqa: ARG002  nobody else is called
         """Fetch a part of a study; a request for the whole of it, or one for each instance that is named.
