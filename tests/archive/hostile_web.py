@@ -46,6 +46,8 @@ class HostileWebArchive:
         self.content_type = 'multipart/related; type="application/dicom"; boundary="b o u n d"'
         #: Answers to a search in one page; more are announced with a warning 299.
         self.page = 1000
+        #: Whether it looks at ``limit`` and ``offset``, and whether it says that there is more whatever it gives.
+        self.knows_pages, self.always_more = True, False
         #: Set when it has mended its ways: what stalls goes on.
         self.mended = threading.Event()
         self.requests: list[tuple[str, dict[str, list[str]]]] = []
@@ -137,9 +139,11 @@ class HostileWebArchive:
             data = dcmread(BytesIO(file))
             if _matches(data, wanted):
                 found[str(data[unique].value)] = data
-        start = int(query.get("offset", ["0"])[0])
-        page = list(found.values())[start : start + min(self.page, int(query["limit"][0]))]
-        more = start + len(page) < len(found)
+        start, limit = int(query.get("offset", ["0"])[0]), int(query["limit"][0])
+        if not self.knows_pages:
+            start, limit = 0, self.page
+        page = list(found.values())[start : start + min(self.page, limit)]
+        more = self.always_more or (self.knows_pages and start + len(page) < len(found))
         items = [
             {tag: {"vr": data[word].VR, "Value": [str(data[word].value)]} for tag, word in _KEYS.items()} for data in page
         ]

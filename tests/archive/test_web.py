@@ -134,24 +134,9 @@ def test_a_search_goes_on_to_the_last_page(hostile: HostileWebArchive) -> None:
 MANY = Study(3, series=(150,), kilobytes=1)
 
 
-def without_paging(archive: HostileWebArchive, limit: int, *, warn: bool = False) -> None:
-    """Have it ignore where to begin; it gives so many answers each time."""
-    search, archive.page = archive._search, limit
-
-    def ignoring(to: Any, level: str, wanted: dict[str, str], query: dict[str, list[str]]) -> None:
-        search(to, level, wanted, {**query, "limit": ["1000"], "offset": ["0"]})
-
-    archive._search = ignoring  # type: ignore[method-assign]
-    if warn:
-        send = archive._send
-        archive._send = (  # type: ignore[method-assign]
-            lambda to, status, content, body, _headers=None: send(to, status, content, body, {"Warning": "299 web: more"})
-        )
-
-
 def test_a_service_that_knows_no_pages_gives_everything_at_once() -> None:
     with HostileWebArchive([MANY]) as archive:
-        without_paging(archive, 1000)
+        archive.knows_pages = False
         for asked in (2, 4):
             assert len(web(archive, image_query_needs_series=False).find_instances(MANY.uid)) == 150
             assert len(archive.requests) == asked
@@ -163,7 +148,7 @@ def test_a_service_that_gives_the_first_page_again_costs_the_study(
 ) -> None:
     """What it has beyond that page would be missed."""
     with HostileWebArchive([MANY, OTHER]) as archive:
-        without_paging(archive, limit, warn=warn)
+        archive.knows_pages, archive.page, archive.always_more = False, limit, warn
         stage.enter(a_request(MANY))
         counts = stage.run(intake, web(archive))
         assert dict(counts.reasons) == {Reason.INCOMPLETE.value: 1}
