@@ -182,6 +182,16 @@ def test_one_request_one_operation(hostile: HostileWebArchive, intake: Intake, s
     assert next(operations) == len(hostile.requests)
 
 
+def test_a_refused_token_takes_two_operations(hostile: HostileWebArchive) -> None:
+    hostile.on_request = lambda _path: 401 if len(hostile.requests) % 2 else None
+    archive = an_archive(WebService(hostile.url, auth=lambda fresh: str(fresh)), retrieve="dicomweb")
+    operations = itertools.count()
+    archive.throttle.operation = lambda: next(operations)  # type: ignore[assignment, method-assign]
+    for _ in range(2):
+        archive.echo()
+    assert next(operations) == len(hostile.requests) == 4
+
+
 # -- how we get in
 
 

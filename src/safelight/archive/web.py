@@ -219,8 +219,9 @@ class WebSession:
         try:
             response = self._send(path, query, headers, timeout)
             if response.status_code == _UNAUTHORIZED and callable(self._service.auth):
-                # The token may have run out: a new one, once.
+                # The token may have run out: a new one, once, and with leave for one more request.
                 response.close()
+                self._before_request()
                 response = self._send(path, query, headers, timeout, fresh=True)
             with response:
                 if response.status_code in _NOTHING:
