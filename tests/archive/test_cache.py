@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
-from collections.abc import Callable
-from datetime import timedelta
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,13 +16,15 @@ from click.testing import CliRunner
 
 from safelight.archive import RawCache
 from safelight.archive.instance_file import identify
-from safelight.archive.intake import Arrived
+from safelight.archive.intake import SUCCESS, Arrived, Intake
+from safelight.archive.push import Inbox
 from safelight.cli.main import main
 from safelight.errors import StorageFull, StorageUnwritable
 from safelight.link import LinkDatabase
-from safelight.model import RequestState
-from tests.archive.conftest import Clock, Stage, a_request
-from tests.archive.studies import Study
+from safelight.model import Reason, RequestState
+from tests.archive.conftest import PROJECT, Clock, Stage, a_request, an_archive
+from tests.archive.hostile import HostileArchive
+from tests.archive.studies import CT, Study
 
 STUDIES = [Study(number, series=(2,)) for number in range(1, 5)]
 
@@ -168,7 +173,6 @@ def test_verify_finds_damage_and_leftovers(cache: RawCache, filled: int, databas
 
 
 def put_orphan(cache: RawCache, study: Study, *, age: int) -> Path:
-    import os
     import time
 
     folder = cache.study_folder(study.uid)
@@ -185,6 +189,48 @@ def test_a_folder_that_can_not_be_written(tmp_path: Path, database: LinkDatabase
     file.write_bytes(b"")
     with pytest.raises(StorageUnwritable):
         RawCache(file / "cache", database)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk for forty files and folders."""
+    folder, root = tmp_path / "small", [] if os.geteuid() == 0 else ["sudo", "-n"]
+    folder.mkdir()
+    options = "size=8m,nr_inodes=40,mode=777"
+    subprocess.run([*root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run([*root, "umount", "-l", str(folder)], check=True)
+
+
+def test_on_a_full_disk_a_request_waits(small_disk: Path, database: LinkDatabase, clock: Clock) -> None:
+    """No room for so much as a lock's file, nor for what was pushed."""
+    study = STUDIES[0]
+    cache = RawCache(small_disk / "cache", database)
+    stage, intake = Stage(database, cache, clock), Intake(cache.spool)
+    inbox = Inbox(cache, PROJECT, reserve_bytes=0)
+    archive = HostileArchive([study], None, "c-get").start()
+    part = inbox.begin("MODALITY")
+    part.write(study.file(0, 0))
+    assert inbox.finish(part, CT, study.sop_uid(0, 0)) == SUCCESS
+    fillers = []
+    with suppress(OSError):
+        while True:
+            fillers.append(small_disk / f"filler-{len(fillers)}")
+            fillers[-1].touch()
+    stage.enter(a_request(study))
+    for _ in range(2):
+        assert stage.run(intake, an_archive(archive)).waiting == 1
+        assert stage.only().reason is Reason.STORAGE_FULL
+        (pushed,) = inbox.complete(quiet_seconds=0, now=datetime(2100, 1, 1, tzinfo=UTC))
+        with pytest.raises(StorageFull):
+            inbox.keep(pushed)
+        clock.now += timedelta(hours=1)
+    for filler in fillers:
+        filler.unlink(missing_ok=True)
+    assert not inbox.keep(pushed)
+    assert dict(stage.run(intake, an_archive(archive)).moved) == {"retrieved": 1}
+    assert len(cache.paths(study.uid)) == 2
+    archive.stop()
 
 
 @pytest.fixture

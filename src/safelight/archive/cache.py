@@ -70,12 +70,11 @@ class RawCache:
         self._studies = folder / "studies"
         self._locks = folder / "locks"
         try:
-            for path in (self._studies, self._locks):
-                path.mkdir(parents=True, exist_ok=True)
-            self._key = _key(folder / _KEY_FILE)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise StorageFull("No room is left for the raw cache.", remedy="Free space on its disk.") from None
+            with room_needed():
+                for path in (self._studies, self._locks):
+                    path.mkdir(parents=True, exist_ok=True)
+                self._key = _key(folder / _KEY_FILE)
+        except OSError:
             raise StorageUnwritable(
                 "The raw cache's folder can't be written.", remedy="Check the folder's owner, its rights and its disk."
             ) from None
@@ -103,7 +102,11 @@ class RawCache:
 
     @contextmanager
     def lock(self, study_uid: str) -> Iterator[None]:
-        """Hold a study: only one worker fetches it and none evicts it. The system frees it when its holder is killed."""
+        """Hold a study: only one worker fetches it and none evicts it. The system frees it when its holder is killed.
+
+        Raises:
+            StorageFull: no room for the lock's file.
+        """
         with self._lock_file(study_uid, fcntl.LOCK_EX):
             yield
 
@@ -116,7 +119,8 @@ class RawCache:
     def _lock_folder(self, folder: Path, mode: int) -> Iterator[None]:
         # One of 4096 files, so that locks leave no trail of files behind; two studies may share one.
         path = self._locks / folder.name[:3]
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with room_needed():
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, mode)
             yield
@@ -307,6 +311,17 @@ class RawCache:
         """Tell whether nothing was written there for an hour: a run may be filling it."""
         newest = max((path.stat().st_mtime for path in (folder, *folder.iterdir())), default=0.0)
         return time.time() - newest > 3600
+
+
+@contextmanager
+def room_needed() -> Iterator[None]:
+    """Raise StorageFull when the block meets a disk, or a quota, that is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFull("No room is left for the raw cache.", remedy="Free space on its disk.") from None
+        raise
 
 
 def _key(path: Path) -> bytes:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from pydicom import dcmread
 
 from safelight.archive import identifier as ids
-from safelight.archive.cache import PUSHED, RawCache
+from safelight.archive.cache import PUSHED, RawCache, room_needed
 from safelight.archive.instance_file import Identity, identify, raw_value
 from safelight.archive.intake import (
     MISMATCH,
@@ -154,10 +154,11 @@ class Inbox(Intake):
                 # Written down first: after a kill everything would look known.
                 late.touch()
             target = cache.study_folder(study.study_uid)
-            target.mkdir(parents=True, exist_ok=True)
-            for sop_uid, (path, _) in study.files.items():
-                if sop_uid not in there:
-                    os.link(path, target / cache.file_name(sop_uid))
+            with room_needed():
+                target.mkdir(parents=True, exist_ok=True)
+                for sop_uid, (path, _) in study.files.items():
+                    if sop_uid not in there:
+                        os.link(path, target / cache.file_name(sop_uid))
             arrived = [one for one, _ in cache.on_disk(study.study_uid).values()]
             # An archive that announced more still owes the rest; so may one whose retrieval was killed before its entry.
             complete = known.complete if known else there.keys() <= study.files.keys()
