@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
 import pytest
 
 from safelight.dicom import DeidEngine, verify_file
+from safelight.dicom.codestream import strip_jpeg
 from safelight.model import InstanceResult, Reason
 from tests.dicom.encoding import Elements, Item, fragments, number
 from tests.dicom.hard import MARK, Maker, put
+from tests.dicom.hard.pixels import jpeg, jpeg2000
 
 RLE = "1.2.840.10008.1.2.5"
 SECRET = f"{MARK}^JOHN 19470313 ".encode() * 40
@@ -108,3 +111,53 @@ def test_bits_of_no_pixel_come_out_of_rle_as_out_of_uncompressed_samples(
     clean = rle(*(native[place::width] for place in reversed(range(width))))
     out = written(deid(research, tmp_path, compressed(maker, clean, RLE, header)))
     assert clean in out.read_bytes()
+
+
+@pytest.mark.parametrize("tool", [["dcmcjpeg"], ["dcmcjpls"]])
+@pytest.mark.parametrize("embedded", [True, False])
+def test_a_code_stream_with_overlays_in_its_bits_does_not_come_out(
+    tool: list[str], embedded: bool, research: DeidEngine, tmp_path: Path
+) -> None:
+    maker = Maker(random.Random("overlay"))
+    samples = [maker.random.randrange(1 << 12) | (SECRET[at] & 1) << 12 if embedded else at for at in range(256)]
+    plane = [number(0x60000100, "US", 16), number(0x60000102, "US", 12)]
+    if not embedded:
+        plane = [number(0x60000100, "US", 1), number(0x60000102, "US", 0), Item(0x60003000, "OW", SECRET[:32])]
+    more = [
+        number(0x60000010, "US", 16),
+        number(0x60000011, "US", 16),
+        Item(0x7FE00010, "OW", struct.pack("<256H", *samples)),
+    ]
+    (tmp_path / "plain.dcm").write_bytes(maker.ct(**bits(16, 12, 11, 0, *plane, *more)))
+    subprocess.run([*tool, tmp_path / "plain.dcm", tmp_path / "packed.dcm"], check=True, timeout=30)
+    result = deid(research, tmp_path, (tmp_path / "packed.dcm").read_bytes())
+    if embedded:
+        assert result.reason is Reason.PIXEL_DATA
+    else:
+        assert not pydicom.dcmread(written(result)).group_dataset(0x6000)
+
+
+@pytest.mark.parametrize(("make", "syntax"), [(jpeg, "1.2.840.10008.1.2.4.50"), (jpeg2000, "1.2.840.10008.1.2.4.90")])
+@pytest.mark.parametrize(("rows", "columns", "comes"), [(16, 16, True), (15, 16, False), (16, 8, False), (17, 16, True)])
+def test_a_frame_larger_than_the_header_says_does_not_come_out(
+    make: Callable[[Maker], bytes],
+    syntax: str,
+    rows: int,
+    columns: int,
+    comes: bool,
+    research: DeidEngine,
+    tmp_path: Path,
+) -> None:
+    maker = Maker(random.Random("area"))
+    header = bits(8, 8, 7, 0, number(0x00280010, "US", rows), number(0x00280011, "US", columns))
+    result = deid(research, tmp_path, compressed(maker, make(maker), syntax, header))
+    assert result.reason is (None if comes else Reason.PIXEL_DATA)
+
+
+def test_a_component_that_the_header_does_not_name_does_not_come_out(research: DeidEngine, tmp_path: Path) -> None:
+    maker = Maker(random.Random("component"))
+    frame = strip_jpeg(jpeg(maker))
+    more = frame.replace(b"\0\x0b\x08\0\x10\0\x10\1\1\x11\0", b"\0\x0e\x08\0\x10\0\x10\2\1\x11\0\2\x11\0")
+    assert len(more) == len(frame) + 3
+    result = deid(research, tmp_path, compressed(maker, more, "1.2.840.10008.1.2.4.50", bits(8, 8, 7)))
+    assert result.reason is Reason.PIXEL_DATA

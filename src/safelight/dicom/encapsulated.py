@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from safelight.dicom.codestream import Plane, strip_jpeg, strip_jpeg2000, trim_rle
+from safelight.dicom.codestream import Plane, read_frame, strip_jpeg, strip_jpeg2000, trim_rle
 from safelight.dicom.pixels import Layout, sample_bits, write_all
 from safelight.errors import StudyRejected
 from safelight.model import Reason
@@ -84,6 +85,8 @@ def write_encapsulated(
     extended = bool(noted.get(_EXTENDED, b""))
     frames = _frames(source, fragments, table, layout.frames, extended, noted)
     clean = frame_cleaner(syntax, layout.rows * layout.columns, _planes(layout))
+    if syntax != RLE:
+        clean = _within(clean, layout, hides=layout.masks and _embeds_overlays(os.pread(source, offset, 0)))
     if extended:
         _write_extended(source, target, frames, clean)
         return
@@ -103,6 +106,45 @@ def write_encapsulated(
         if place > 0xFFFFFFFF:
             raise StudyRejected(Reason.PIXEL_DATA)
         os.pwrite(target, struct.pack(f"<{basic}I", *offsets), start + 8)
+
+
+def _within(clean: Callable[[bytes], bytes], layout: Layout, *, hides: bool) -> Callable[[bytes], bytes]:
+    """Return what cleans a frame, and withholds one with more in it than the header says.
+
+    Args:
+        clean: strips the code stream.
+        layout: what the header says.
+        hides: whether bits above the stored ones are said to hold something. Writers declare more bits than there are for
+            images in which nothing hides, so a precision says nothing by itself.
+    """
+
+    def checked(data: bytes) -> bytes:
+        stripped = clean(data)
+        bits, rows, columns, components = read_frame(stripped)
+        if rows > layout.rows or columns > layout.columns or components > layout.samples:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        if hides and bits > layout.stored:
+            raise StudyRejected(Reason.PIXEL_DATA)
+        return stripped
+
+    return checked
+
+
+def _embeds_overlays(header: bytes) -> bool:
+    """Tell whether an overlay is said to lie in bits of the samples (PS3.3 C.9.2, retired form).
+
+    Searched as bytes in Explicit VR, which all compressed instances have: it costs little, and what is found in the value of
+    something else keeps an instance back only where its samples have more bits than they should.
+    """
+    return any(
+        int.from_bytes(match[3], "little") > (match[2] == b"\0")
+        and re.search(re.escape(match[1]) + rb"\0\x30O[BW]\0\0", header) is None
+        for match in _EMBEDDED.finditer(header)
+    )
+
+
+#: OverlayBitsAllocated, which is 1 for overlays of their own, and OverlayBitPosition, which is 0.
+_EMBEDDED: Final = re.compile(rb"(?s)([\0-\x1e]\x60)([\0\x02])\x01US\x02\0(..)")
 
 
 def _write_extended(source: int, target: int, frames: list[list[tuple[int, int]]], clean: Callable[[bytes], bytes]) -> None:
