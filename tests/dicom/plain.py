@@ -30,6 +30,8 @@ WIDTHS: Final = {"US": 2, "SS": 2, "OW": 2, "AT": 2, "UL": 4, "SL": 4, "FL": 4, 
 NUMBERS: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 LENGTHS: Final = {"AE": 16, "LO": 64, "SH": 16, "PN": 324, "LT": 10240, "ST": 1024}
 FREE_TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+#: Numbers of content items are looked at one by one, for any can be an age.
+OF_ITEMS: Final = frozenset({"FloatingPointValue", "RationalNumeratorValue", "RationalDenominatorValue"})
 WHOLE: Final = frozenset({"LT", "ST", "UT", "UR"})
 BINARY: Final = frozenset({*NUMBERS, "AT", "OB", "OW", "OF", "OL", "OD", "OV", "UN"})
 FORMS: Final = {
@@ -113,7 +115,7 @@ class PlainDeidentifier:
             if address.creator
             else dictionary_VM(address.tag)
         )
-        return vr == "AT" or (vr in NUMBERS and " or " not in address.vr() and vm.isdigit())
+        return vr == "AT" or str(address) in OF_ITEMS or (vr in NUMBERS and " or " not in address.vr() and vm.isdigit())
 
     def fallback(self, address: Address, operation: Operation, at: Level) -> bytes | None:
         """What stands for a value that goes: nothing where it may be empty, a dummy where it must be there."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import pydicom
@@ -24,6 +26,7 @@ from tests.dicom.encoding import Elements, Item, sequence, text
 from tests.dicom.hard import Maker, put
 from tests.dicom.hard.structure import SR, code
 
+BORN, RECORDED, STUDY_DAY = "19200313", "121125", text(0x00080020, "DA", "20190513")
 COMMENT, FINDING, ACCESSION, COMPONENT = "121106", "121071", "121022", "112347"
 AGE, SEX, LENGTH = "121033", "121032", "121207"
 
@@ -32,18 +35,31 @@ def item(kind: str, concept: str, *values: Item) -> Elements:
     return [text(0x0040A010, "CS", "CONTAINS"), text(0x0040A040, "CS", kind), code(0x0040A043, concept, "DCM", "x"), *values]
 
 
+def dated(concept: str, value: str, scheme: str = "DCM", kind: str = "DATE") -> Elements:
+    named = code(0x0040A043, concept, scheme, "x")
+    one = text(0x0040A121, "DA", value) if kind == "DATE" else text(0x0040A120, "DT", value)
+    return [text(0x0040A010, "CS", "CONTAINS"), text(0x0040A040, "CS", kind), named, one]
+
+
 def typed(concept: str, value: str, codec: str = "latin-1") -> Elements:
     return item("TEXT", concept, text(0x0040A160, "UT", value, codec))
 
 
-def measured(concept: str, value: str, unit: str | None) -> Elements:
+def measured(concept: str, value: str, unit: str | None, scheme: str = "DCM") -> Elements:
     units = [code(0x004008EA, unit, "UCUM", unit)] if unit else []
-    return item("NUM", concept, sequence(0x0040A300, [*units, text(0x0040A30A, "DS", value)]))
+    twice = Item(0x0040A161, "FD", struct.pack("<d", float(value)))
+    values = sequence(0x0040A300, [*units, twice, text(0x0040A30A, "DS", value)])
+    return [
+        text(0x0040A010, "CS", "CONTAINS"),
+        text(0x0040A040, "CS", "NUM"),
+        code(0x0040A043, concept, scheme, "x"),
+        values,
+    ]
 
 
-def report(folder: Path, *items: Elements, maker: Maker | None = None) -> Path:
+def report(folder: Path, *items: Elements, maker: Maker | None = None, more: tuple[Item, ...] = ()) -> Path:
     maker = maker or Maker(random.Random("report"))
-    content = put(text(0x0040A040, "CS", "CONTAINER"), sequence(0x0040A730, *items))
+    content = put(text(0x0040A040, "CS", "CONTAINER"), sequence(0x0040A730, *items), *more)
     elements = [one for one in maker.elements(SR, "SR", t7fe00010=None, **content) if one.tag >> 16 != 0x28]
     (folder / "in.dcm").write_bytes(maker.file(elements))
     return folder / "in.dcm"
@@ -86,8 +102,71 @@ def test_an_age_among_the_content_has_the_same_ceiling(
     source = report(tmp_path, measured(AGE, value, unit), measured(LENGTH, "97", "mm"))
     items = items_of(pydicom.dcmread(research.deidentify(source, tmp_path).path))
     assert items[LENGTH].MeasuredValueSequence[0].NumericValue == 97
-    age = items[AGE].MeasuredValueSequence[0].get("NumericValue")
-    assert (None if age is None else str(age)) == shown
+    assert items[LENGTH].MeasuredValueSequence[0].FloatingPointValue == 97
+    age = items[AGE].MeasuredValueSequence[0]
+    assert (None if "NumericValue" not in age else str(age.NumericValue)) == shown
+    assert "FloatingPointValue" not in age
+
+
+@pytest.mark.parametrize(
+    ("concept", "scheme"), [("424144002", "SCT"), ("397669002", "SCT"), ("30525-0", "LN"), ("M-54", "99ZQX")]
+)
+def test_an_age_has_the_ceiling_under_any_of_its_names(
+    research: DeidEngine, tmp_path: Path, concept: str, scheme: str
+) -> None:
+    source = report(tmp_path, measured(concept, "99", "a", scheme))
+    for folder in ("once", "twice"):
+        (one,) = pydicom.dcmread(research.deidentify(source, tmp_path / folder).path).ContentSequence
+        assert one.MeasuredValueSequence[0].NumericValue == 90
+        assert "FloatingPointValue" not in one.MeasuredValueSequence[0]
+
+
+@pytest.mark.parametrize("name", ["research", "basic"])
+@pytest.mark.parametrize(
+    ("concept", "scheme"), [("121031", "DCM"), ("184099003", "SCT"), ("21112-8", "LN"), ("C0", "99ZQX"), (RECORDED, "DCM")]
+)
+def test_no_date_among_the_content_tells_an_age_above_89(
+    name: str,
+    concept: str,
+    scheme: str,
+    profile: Callable[[str], DeidProfile],
+    pseudonymizer: Pseudonymizer,
+    tmp_path: Path,
+) -> None:
+    engine = DeidEngine(profile(name).dicom, pseudonymizer)
+    items = [dated(concept, BORN, scheme), dated(concept, BORN + "0930", scheme, "DATETIME"), typed(FINDING, "lung")]
+    source = report(tmp_path, *items, more=(STUDY_DAY,))
+    for folder in ("once", "twice"):
+        path = Path(engine.deidentify(source, tmp_path / folder).path)
+        after = pydicom.dcmread(path)
+        shown = [one.get("Date") or one.get("DateTime") for one in after.ContentSequence if one.ValueType != "TEXT"]
+        # The Basic Profile has no option under which the birth date comes out.
+        assert shown == ([] if (name, concept) == ("basic", "121031") else ["19290101", "192901010000"])
+        # Another shift of the same day would be an age of 99 beside the study date, too.
+        days = pseudonymizer.date_shift(str(pydicom.dcmread(source).PatientID))
+        moved = (date(1920, 3, 13) + timedelta(days)).strftime("%Y%m%d")
+        assert not any(day.encode() in path.read_bytes() for day in (BORN, moved, "1920"))
+
+
+def test_a_birth_date_is_a_year_at_any_age_and_other_dates_move(
+    profile: Callable[[str], DeidProfile], pseudonymizer: Pseudonymizer, tmp_path: Path
+) -> None:
+    engine = DeidEngine(profile("basic").dicom, pseudonymizer)
+    items = [dated("184099003", "19710519", "SCT"), dated(RECORDED, "19710519"), dated("21112-8", "20210101", "LN")]
+    source = report(tmp_path, *items, more=(STUDY_DAY,))
+    days = pseudonymizer.date_shift(str(pydicom.dcmread(source).PatientID))
+    for folder in ("once", "twice"):
+        after = pydicom.dcmread(engine.deidentify(source, tmp_path / folder).path)
+        moved = (date(1971, 5, 19) + timedelta(days)).strftime("%Y%m%d")
+        # Nobody is born after the study: what that date says is not known.
+        assert [one.Date for one in after.ContentSequence] == ["19710101", moved, ""]
+
+
+def test_without_a_study_date_no_birth_date_comes_out(research: DeidEngine, tmp_path: Path) -> None:
+    source = report(tmp_path, dated("121031", BORN), more=(text(0x00080020, "DA", ""),))
+    for folder in ("once", "twice"):
+        (one,) = pydicom.dcmread(research.deidentify(source, tmp_path / folder).path).ContentSequence
+        assert one.Date == ""
 
 
 @pytest.mark.parametrize(("options", "stays"), [([], False), (["clean_structured_content"], True)])

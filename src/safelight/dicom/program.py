@@ -13,7 +13,7 @@ from safelight.dicom import values
 from safelight.dicom.address import Address, keyword_of
 from safelight.dicom.burned_in import WATCHED
 from safelight.dicom.codes import CODE_TAGS, Entry
-from safelight.dicom.content import NUMERIC_VALUE, TEXT_VALUE, clean_item_text, keep_item_number, withheld_items
+from safelight.dicom.content import ITEM_DATES, ITEM_NUMBERS, TEXT_VALUE, clean_item_text, item_date, withheld_items
 from safelight.dicom.dummies import DUMMIES
 from safelight.dicom.icc import SRGB, clean_profile
 from safelight.dicom.rules import DicomRules
@@ -227,7 +227,7 @@ class Compiler:
             return Step(CODED, first, 0, FOREVER, None, detail)
         if tag == 0x00080005:
             return Step(CHARSET, b"CS", 0, FOREVER, None, detail)
-        if isinstance(operation, (Keep, Known)) and tag != NUMERIC_VALUE:
+        if isinstance(operation, (Keep, Known)) and tag not in ITEM_NUMBERS:
             step = self._keep(first, detail, _vm(address))
             if isinstance(operation, Known):
                 detail.check = known_words(self._devices, CHECKS[first])
@@ -244,6 +244,8 @@ class Compiler:
                     detail.fallback = values.element(tag, first, values.encode_fixed(DUMMIES[vr], vr))
             return step
         detail.act, detail.per = self._act(address, operation, vr)
+        if tag in ITEM_DATES and isinstance(operation, (DateFloor, DateShift)):
+            detail.act, detail.per = item_date(detail.act, vr), "year"
         detail.dated = detail.option == OPTION_BITS["retain_longitudinal_modified_dates"]
         return Step(CHANGE, first, 0, FOREVER, None, detail)
 
@@ -303,7 +305,7 @@ class Compiler:
         if isinstance(operation, CleanText):
             return self._clean or _removed, "instance"
         if isinstance(operation, Keep):
-            return keep_item_number, "concept"
+            return ITEM_NUMBERS[address.tag], "concept"
         raise TypeError(operation.op)
 
 

@@ -105,22 +105,20 @@ def date_floor(vr: str) -> Transform:
     return each_value(floor)
 
 
-def birth_floor(study_year: int | None) -> Transform:
+def birth_floor(study_year: int | None, vr: str = "DA") -> Transform:
     """Return the floor of a birth date that does not tell an age of 90 or more apart.
 
     Without a study date the age can't be known, so the value becomes empty.
     """
-    floor = date_floor("DA")
+    floor = date_floor(vr)
 
-    def transform(raw: bytes) -> bytes | None:
-        value = floor(raw)
-        if not value:
-            return value
-        if study_year is None or int(value[:4]) > study_year:
+    def one(raw: bytes) -> bytes:
+        value = floor(raw) or b""
+        if not value or study_year is None or int(value[:4]) > study_year:
             return b""
-        return f"{max(int(value[:4]), study_year - OLDEST):04d}0101".encode("ascii")
+        return f"{max(int(value[:4]), study_year - OLDEST):04d}".encode("ascii") + value[4:]
 
-    return transform
+    return each_value(one)
 
 
 def num_range(operation: NumRange, vr: str) -> Transform:
