@@ -146,6 +146,33 @@ def test_dropped_in_the_middle_of_an_instance(hostile: HostileArchive, receiver:
 
 
 @pytest.mark.parametrize("hostile", ["c-move"], indirect=True)
+def test_one_instance_again_and_again(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
+    """After its final answer, and for longer than anybody waits for what is missing."""
+    ended = threading.Event()
+    again: list[threading.Thread] = []
+
+    def send(association: Any, instances: list[Dataset]) -> None:
+        def go_on() -> None:
+            end = time.monotonic() + 10
+            while not ended.wait(0.02) and time.monotonic() < end:
+                hostile.send_apart(instances[:1])
+
+        ways.send_all(association, instances[:1])
+        again.append(threading.Thread(target=go_on))
+        again[-1].start()
+
+    hostile.send = send
+    stage.enter(a_request(STUDY))
+    stage.run(receiver, an_archive(hostile, attempts=1, settle_seconds=0.5))
+    went_on = again[0].is_alive()
+    ended.set()
+    again[0].join()
+    assert went_on
+    assert (stage.only().reason, stage.only().received) == (Reason.INCOMPLETE, 1)
+    check(stage.cache, Study(1, series=(1,)))
+
+
+@pytest.mark.parametrize("hostile", ["c-move"], indirect=True)
 def test_instances_after_the_final_answer(hostile: HostileArchive, receiver: StorageReceiver, stage: Stage) -> None:
     """The archive answers success at once, and sends afterwards, on an association of its own."""
     late: list[threading.Thread] = []

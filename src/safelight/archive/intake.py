@@ -83,7 +83,7 @@ class Expectation:
         self.storage_failed = False
         self._on_instance = on_instance
         self._ready_since: float | None = None
-        self.last_arrival = clock()
+        self._last_arrival = clock()
         self.bytes = 0
 
     def retrieval_begins(self) -> None:
@@ -109,7 +109,7 @@ class Expectation:
                     )
                     self.bytes += identity.size
             self._note(status)
-            taken = None if self._ready_since is None else self.last_arrival - self._ready_since
+            taken = None if self._ready_since is None else self._last_arrival - self._ready_since
         if status == SUCCESS:
             self._on_instance(identity.size, taken)
         self._ready_since = self._clock()
@@ -124,7 +124,7 @@ class Expectation:
         if status != SUCCESS:
             self.refused[status] += 1
         self.storage_failed = self.storage_failed or status == OUT_OF_RESOURCES
-        self.last_arrival = self._clock()
+        self._last_arrival = self._clock()
 
     def _judge(self, identity: Identity) -> int:
         if not self._is_patient(identity):

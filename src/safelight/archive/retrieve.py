@@ -266,10 +266,13 @@ class Retrieval:
     def _settle(self, expectation: Expectation, missing: set[str]) -> None:
         """Wait for instances on their way: some archives answer before they have sent everything."""
         archive = self._archive
-        started = archive.clock()
-        while not missing <= expectation.arrived.keys():
+        since, left = archive.clock(), missing
+        while awaited := missing - expectation.arrived.keys():
             self._on_arrival(len(expectation.arrived), expectation.bytes)
-            if archive.clock() - max(started, expectation.last_arrival) >= archive.use.settle_seconds:
+            # Not for what comes again, or unasked: that may go on for ever.
+            if awaited != left:
+                since, left = archive.clock(), awaited
+            if archive.clock() - since >= archive.use.settle_seconds:
                 break
             archive.sleep(_TICK)
         self._on_arrival(len(expectation.arrived), expectation.bytes)
