@@ -46,8 +46,12 @@ class HostileWebArchive:
         self.content_type = 'multipart/related; type="application/dicom"; boundary="b o u n d"'
         #: Answers to a search in one page; more are announced with a warning 299.
         self.page = 1000
-        #: Whether it looks at ``limit`` and ``offset``, and whether it says that there is more whatever it gives.
-        self.knows_pages, self.always_more = True, False
+        #: Whether it looks at ``limit`` and ``offset``.
+        self.knows_pages = True
+        #: Yields the body of a search's answer in pieces.
+        self.listed: Callable[[bytes], Iterator[bytes]] = lambda items: iter([items])
+        #: Further header fields of such an answer.
+        self.fields: dict[str, str] = {}
         #: Set when it has mended its ways: what stalls goes on.
         self.mended = threading.Event()
         self.requests: list[tuple[str, dict[str, list[str]]]] = []
@@ -143,12 +147,18 @@ class HostileWebArchive:
         if not self.knows_pages:
             start, limit = 0, self.page
         page = list(found.values())[start : start + min(self.page, limit)]
-        more = self.always_more or (self.knows_pages and start + len(page) < len(found))
+        more = self.knows_pages and start + len(page) < len(found)
         items = [
             {tag: {"vr": data[word].VR, "Value": [str(data[word].value)]} for tag, word in _KEYS.items()} for data in page
         ]
         warning = {"Warning": "299 web: There are additional results that can be requested"} if more else {}
-        self._send(to, 200 if items else 204, "application/dicom+json", [json.dumps(items).encode()], warning)
+        self._send(
+            to,
+            200 if items else 204,
+            "application/dicom+json",
+            self.listed(json.dumps(items).encode()),
+            warning | self.fields,
+        )
 
     def _send(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import ssl
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,8 @@ def test_a_service_that_gives_the_first_page_again_costs_the_study(
 ) -> None:
     """What it has beyond that page would be missed."""
     with HostileWebArchive([MANY, OTHER]) as archive:
-        archive.knows_pages, archive.page, archive.always_more = False, limit, warn
+        archive.knows_pages, archive.page = False, limit
+        archive.fields = {"Warning": "299 web: There are more."} if warn else {}
         stage.enter(a_request(MANY))
         counts = stage.run(intake, web(archive))
         assert dict(counts.reasons) == {Reason.INCOMPLETE.value: 1}
@@ -161,6 +163,53 @@ def test_a_search_goes_on_for_so_many_pages_and_no_more(hostile: HostileWebArchi
     with pytest.raises(StudyRejected, match=Reason.INCOMPLETE.value):
         web(hostile, image_query_needs_series=False).find_instances(STUDY.uid)
     assert len(hostile.requests) == len(STUDY.sop_uids) - 1
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_an_answer_without_end_costs_the_study_and_no_memory(
+    hostile: HostileWebArchive, intake: Intake, stage: Stage, compressed: bool
+) -> None:
+    sent = 0
+
+    def endless(items: bytes) -> Iterator[bytes]:
+        nonlocal sent
+        squeeze = zlib.compressobj(wbits=31)
+        more = itertools.repeat(b" " * (1 << 20), 512) if STUDY.uid.encode() in items else ()
+        for piece in itertools.chain([items], more):
+            sent += len(piece)
+            yield squeeze.compress(piece) if compressed else piece
+        yield squeeze.flush() if compressed else b""
+
+    hostile.listed, hostile.fields = endless, {"Content-Encoding": "gzip"} if compressed else {}
+    stage.enter(a_request(STUDY), a_request(OTHER))
+    counts = stage.run(intake, web(hostile, attempts=1))
+    assert dict(counts.moved) == {"retrieved": 1}
+    assert counts.waiting == 1
+    assert compressed or sent < 40 << 20
+    check(stage.cache, OTHER)
+
+
+@pytest.mark.parametrize("items", [b"[" * 100_000, b"{}", b"[1", b"\xff", b"1"])
+def test_an_answer_that_is_no_list_is_not_understood(hostile: HostileWebArchive, items: bytes) -> None:
+    hostile.listed = lambda _items: iter([items])
+    with pytest.raises(ArchiveUnreachable, match="no DICOM JSON"):
+        web(hostile, attempts=1).find_study(a_request(STUDY))
+
+
+def test_a_body_whose_first_part_never_comes_is_cut(hostile: HostileWebArchive, intake: Intake, stage: Stage) -> None:
+    sent = 0
+
+    def endless(_files: list[bytes]) -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(512):
+            sent += 1 << 20
+            yield bytes(1 << 20)
+
+    hostile.body = endless
+    stage.enter(a_request(STUDY))
+    assert stage.run(intake, web(hostile, attempts=1, settle_seconds=0.05)).waiting == 1
+    assert sent < 100 << 20
+    check(stage.cache)
 
 
 def test_a_full_disk(hostile: HostileWebArchive, stage: Stage) -> None:

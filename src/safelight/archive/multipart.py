@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from email.message import Message
 from typing import Final
 
+#: Of a body before its first delimiter, or of a part's header fields, in bytes.
 _LONGEST_HEAD: Final = 1 << 16
 
 
 class Cut(Exception):
-    """The body ended before its closing delimiter, or is no multipart body at all."""
+    """The body ended before its closing delimiter, or is no multipart body at all: its delimiter does not come."""
 
 
 def boundary_of(content_type: str) -> bytes:
@@ -38,8 +39,11 @@ class MultipartReader:
 
     def __iter__(self) -> Iterator[Iterator[bytes]]:
         """Yield each part's content as an iterator of pieces; what is not taken of it is skipped. Raises Cut."""
-        for _ in self._until_delimiter():
-            continue
+        preamble = 0
+        for piece in self._until_delimiter():
+            preamble += len(piece)
+            if preamble > _LONGEST_HEAD:
+                raise Cut
         while True:
             while len(self._buffer) < 2:
                 self._more()

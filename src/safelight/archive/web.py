@@ -6,6 +6,7 @@ nowhere else: no message, log line or exception of ours shows one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ _PAGE: Final = 100
 #: More pages than any study, or patient's studies, can need.
 _PAGES: Final = 1000
 _PIECE: Final = 1 << 20
+#: The longest page of answers, in bytes: some 20000 of them, from a service that ignores the limit.
+_LONGEST_PAGE: Final = 16 << 20
 _INSTANCES: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _BUSY: Final = frozenset({408, 425, 429, 503})
 _NOTHING: Final = frozenset({204, 404, 410})
@@ -154,11 +157,8 @@ class WebSession:
         with self._get(path, "application/dicom+json", self._timeout, query) as response:
             if response is None:
                 return [], False
-            try:
-                items = response.json() if response.content else []
-            except ValueError:
-                items = None
-            if not isinstance(items, list):
+            items = _items(response)
+            if items is None:
                 raise ArchiveUnreachable(
                     f"Archive '{self._name}' answered a search with something that is no DICOM JSON.",
                     remedy="Check that the address in its block is that of its DICOMweb service.",
@@ -298,6 +298,20 @@ class WebSession:
         self._session.close()
 
     abort = close
+
+
+def _items(response: requests.Response) -> list[Any] | None:
+    """Return the answers in a body, inflated where it is compressed; None: it is no list of them, or has no end."""
+    body = bytearray()
+    for piece in response.iter_content(_PIECE):
+        body += piece
+        if len(body) > _LONGEST_PAGE:
+            return None
+    try:
+        items = json.loads(body.decode(response.encoding or json.detect_encoding(body), "replace") or "[]")
+    except (ValueError, LookupError, RecursionError):
+        return None
+    return items if isinstance(items, list) else None
 
 
 class JsonAnswer(Answer):
