@@ -34,7 +34,10 @@ class Code(NamedTuple):
 #: What stands for an entry that may not come out. Schemes that begin with 99 are private by definition (PS3.3 8.2).
 REMOVED: Final = Code("REMOVED", "99SAFELIGHT", "", "Removed")
 UNTOLD: Final = "Meaning not shown"
-_VERSION = re.compile(r"[0-9._]{1,16}")
+#: Longer ones can be a birth date in any of its forms, or a number of somebody's.
+_VERSION = re.compile(r"\d{1,2}(?:\.\d{1,2}(?:\.\d)?)?", re.ASCII)
+#: Where versions are dates, those on which releases come out: of the International and of the US Edition (SNOMED CT).
+_RELEASES: Final = {"SCT": re.compile(r"20\d\d(?:0131|0731|0301|0901)", re.ASCII)}
 _SNOMED_RT = re.compile(r"[A-Z][0-9A-F]?-[0-9A-F]{4,5}")
 _DICOM = re.compile(r"1(?:09|1\d|2\d|3\d)\d{3}")
 _RADLEX = re.compile(r"RID\d{1,6}")
@@ -74,7 +77,7 @@ def clean_code(code: Code, label: Callable[[str], str]) -> Code:
         label: keeps the words of the closed vocabulary of a text.
     """
     scheme = "SRT" if code.scheme in ("SNM3", "99SDM") else code.scheme
-    version = code.version if _VERSION.fullmatch(code.version) else ""
+    version = code.version if _released(scheme, code.version) else ""
     known = _standard().get(scheme, {}).get(code.value)
     if known is not None:
         # A display name of known words may stay: the standard's own is often the long one of the terminology.
@@ -86,6 +89,11 @@ def clean_code(code: Code, label: Callable[[str], str]) -> Code:
     if legal is None or not legal(code.value):
         return REMOVED
     return Code(code.value, code.scheme, version, code.value if scheme == "UCUM" else _meaning(code, label))
+
+
+def _released(scheme: str, version: str) -> bool:
+    releases = _RELEASES.get(scheme)
+    return bool(_VERSION.fullmatch(version) or (releases and releases.fullmatch(version)))
 
 
 #: An entry's encoded elements, whether they say what the file said, and its scheme and code as the file has them.
