@@ -95,6 +95,30 @@ def test_only_one_worker_tries(hostile: HostileArchive, database: LinkDatabase, 
     first.enter()
 
 
+def test_studies_that_take_longer_than_it_rests_close_it(
+    hostile: HostileArchive, database: LinkDatabase, clock: Clock
+) -> None:
+    """Another one tries before the first has ended; what was let through since it opened tells that it is well."""
+    archive = an_archive(hostile, attempts=1, open_after_failures=1, rest_seconds=60)
+    trials = [Circuit(archive, database, clock) for _ in range(4)]
+    trials[0].failed(ArchiveUnreachable("away"))
+    for one in trials[:3]:
+        clock.now += timedelta(seconds=61)
+        one.enter()
+    # The last of them finds it in trouble still: what the others found before says nothing any more.
+    trials[2].failed(ArchiveUnreachable("away"))
+    trials[0].succeeded()
+    assert database.archive_health("main").state == "open"
+    clock.now += timedelta(seconds=61)
+    trials[3].enter()
+    trials[1].succeeded()
+    assert database.archive_health("main").state == "half_open"
+    clock.now += timedelta(seconds=61)
+    Circuit(archive, database, clock).enter()
+    trials[3].succeeded()
+    assert database.archive_health("main").state == "closed"
+
+
 def test_of_workers_that_come_at_once_one_tries(hostile: HostileArchive, database: LinkDatabase, clock: Clock) -> None:
     archive = an_archive(hostile, attempts=1, open_after_failures=1, rest_seconds=60)
     Circuit(archive, database, clock).failed(ArchiveUnreachable("away"))

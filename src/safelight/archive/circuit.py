@@ -108,10 +108,13 @@ class Circuit:
 
     def succeeded(self) -> None:
         """Note that a study went well, also when the answer was that it does not exist."""
-        if self._trial is not None:
-            self._change(self._trial, _CLOSED)
-        else:
+        if self._trial is None:
             self._note(failed=False)
+            return
+        # When it takes longer than the rest another one tries meanwhile; those of one opening carry the same count.
+        health = self._database.archive_health(self._archive.name)
+        if (health.state, health.failures) == (self._trial.state, self._trial.failures):
+            self._change(health, _CLOSED)
 
     def failed(self, error: Exception) -> None:
         """Note that a study failed. Errors that say nothing about the archive's health are not counted."""
