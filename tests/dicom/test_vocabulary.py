@@ -73,6 +73,11 @@ def test_texts_of_real_devices_are_the_same_object(device_text: Check) -> None:
         (b"tel 020 7946 0958", None),
         (b"A1B2C3D4", None),
         (b"ZQX12 Zqx_12 12Zqx", b"12"),
+        (b"S M A L L", None),
+        (b"Avanto S.M.A.L.L", b"Avanto"),
+        (b"SW1A 1AA", None),
+        (b"Avanto se1 7eh", b"Avanto"),
+        (b"Avanto 95Y", b"Avanto"),
     ],
 )
 def test_what_is_typed_between_them_goes(device_text: Check, typed: bytes, stays: bytes | None) -> None:
@@ -80,6 +85,40 @@ def test_what_is_typed_between_them_goes(device_text: Check, typed: bytes, stays
     assert left == stays
     if left is not None:
         assert device_text(left) is left
+
+
+@pytest.mark.parametrize(
+    ("typed", "stays"),
+    [
+        ("95 YEARS", ""),
+        ("101 YEARS", ""),
+        ("101 year old", ""),
+        ("95Y", ""),
+        ("095Y", ""),
+        ("CHEST 95 YR", "CHEST"),
+        ("CHEST_95yo_AP", "CHEST AP"),
+        ("chest 95 y/o", "chest"),
+        ("chest 90-95 yrs", "chest"),
+        ("chest 95.5 years", "chest"),
+        ("chest (95+ years)", "chest"),
+        ("AGE: 095", ""),
+        ("AGED_101 lung", "lung"),
+        ("years 130", ""),
+        ("A 99 year old with nodule", "with nodule"),
+        ("chest 89 years", "chest 89 years"),
+        ("chest 12 yr", "chest 12 yr"),
+        ("089Y", "089Y"),
+        ("Y90 liver", "Y90 liver"),
+        ("Y-90 PET", "Y-90 PET"),
+        ("IMAGE 95 AXIAL", "IMAGE 95 AXIAL"),
+        ("chest 120 kV 100 mm", "chest 120 kV 100 mm"),
+    ],
+)
+def test_an_age_from_90_on_is_told_by_no_description(typed: str, stays: str, research: DeidEngine, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(Maker(random.Random("age")).ct(**put(text(0x0008103E, "LO", typed))))
+    for folder in ("once", "twice"):
+        after = pydicom.dcmread(research.deidentify(tmp_path / "in", tmp_path / folder).path)
+        assert " ".join(after.get("SeriesDescription", "").replace("_", " ").split()) == stays
 
 
 def test_code_strings_of_the_standard_and_of_vendors_stay(code_string: Check) -> None:

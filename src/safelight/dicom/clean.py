@@ -8,6 +8,7 @@ from typing import Final
 
 from safelight.dicom.charset import decode
 from safelight.dicom.steps import State
+from safelight.dicom.vocabulary import without_old_ages
 from safelight.errors import StudyRejected
 from safelight.model import KnownIdentifiers
 
@@ -100,8 +101,10 @@ class TextCleaner:
     def label(self, text: str) -> str:
         """Return the words of the vocabulary and short numbers, as they stood; everything else goes.
 
-        A number of more than four digits goes with its separators, and so does a word that is a name of the patient.
+        A number of more than four digits goes with its separators, and so does a word that is a name of the patient, and
+        an age from 90 on.
         """
+        text = without_old_ages(text)
         text = _NUMBER.sub(lambda match: match[0] if sum(map(str.isdigit, match[0])) <= _MOST_DIGITS else " ", text)
         kept: list[str] = []
         for part in _TOKEN.findall(text):

@@ -30,7 +30,21 @@ _WORD = re.compile(r"[^\W_]+")
 _RUN = re.compile(r"[a-z]+|\d+")
 #: Letters of runs that are not listed, in one word: with more of them a word would be as free as a text.
 _MOST_UNLISTED: Final = 2
+#: An age of 90 to 130 beside a word that makes it one, or as an age string. Y-90 is an isotope.
+_AGED = r"0?(?:9\d|1[0-2]\d|130)(?:[.,]\d+)?"
+_OLD_AGE = re.compile(
+    rf"(?<!\d)(?<!\d[.,])(?:{_AGED}[\W_]{{1,3}})?{_AGED}[\W_]{{0,5}}(?:y(?:\W?o|rs?|ears?|[mf])?|aged?|old)(?![a-z])"
+    rf"|(?<![a-z])(?:age[ds]?|y(?:rs?|ears?)|old)[\W_]{{0,5}}{_AGED}(?!\d)",
+    re.ASCII | re.IGNORECASE,
+)
+#: A postcode of the United Kingdom; its last two letters are none of those that look like digits.
+_POSTCODE = re.compile(r"(?<![^\W_])[a-z]{1,2}\d[a-z\d]?\s+\d[abd-hjlnp-uw-z]{2}(?![^\W_])", re.ASCII | re.IGNORECASE)
 _EDGE: Final = " -/&.,:;_=#\\"
+
+
+def without_old_ages(text: str) -> str:
+    """Return a text without ages from 90 on: whatever becomes of the words beside them, the numbers tell."""
+    return _OLD_AGE.sub(" ", text)
 
 
 class Vocabulary:
@@ -49,11 +63,15 @@ class Vocabulary:
 
     def knows(self, text: str) -> bool:
         """Tell whether every word and number of a text is known."""
-        return all(self._short(match[0]) for match in _NUMBER.finditer(text)) and all(map(self._known, _WORD.findall(text)))
+        return (
+            text == _impersonal(text)
+            and all(self._short(match[0]) for match in _NUMBER.finditer(text))
+            and all(map(self._known, _WORD.findall(text)))
+        )
 
     def known_of(self, text: str) -> str:
         """Return a text without the words and numbers that are not known, and without what joined them to it."""
-        text = _NUMBER.sub(lambda match: match[0] if self._short(match[0]) else " ", text)
+        text = _NUMBER.sub(lambda match: match[0] if self._short(match[0]) else " ", _impersonal(text))
         text = _WORD.sub(lambda match: match[0] if self._known(match[0]) else " ", text)
         pieces = (piece.strip(_EDGE) for piece in text.split(" "))
         return " ".join(piece for piece in pieces if _WORD.search(piece))
@@ -77,6 +95,15 @@ class Vocabulary:
         if _VERSION.fullmatch(number):
             return digits <= MOST_DIGITS + 3 and not _DATE.fullmatch(number)
         return digits <= self._digits
+
+
+def _impersonal(text: str) -> str:
+    """Return a text without what tells of a person although each of its parts may stand in a vocabulary."""
+    text = _POSTCODE.sub(" ", without_old_ages(text))
+    # A name can be spelled: single letters are in any list, so there may be only as few as in a designation.
+    if sum(len(word) == 1 and word.isalpha() for word in _WORD.findall(text)) <= _MOST_UNLISTED:
+        return text
+    return _WORD.sub(lambda match: " " if len(match[0]) == 1 and match[0].isalpha() else match[0], text)
 
 
 def known_words(vocabulary: Vocabulary, check: Callable[[bytes], bytes | None]) -> Callable[[bytes], bytes | None]:
