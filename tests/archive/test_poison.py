@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from pydicom.dataelem import DataElement
 
 from safelight.archive import StorageReceiver
+from safelight.archive.identifier import STUDY_INSTANCES, StudyAnswer
+from safelight.archive.locate import resolve
+from safelight.errors import StudyRejected
 from safelight.model import Reason, RequestState
 from tests.archive.conftest import LEASE, PROJECT, Stage, a_request, an_archive
 from tests.archive.hostile import HostileArchive
@@ -39,3 +44,33 @@ def test_what_the_cache_lost_between_the_stages_is_there_again(
     assert dict(stage.run(receiver, archive).moved) == {"retrieved": 1}
     assert (stage.only().received, len(stage.cache.paths(FIRST.uid))) == (5, 5)
     assert hostile.operations["move"] == 1, "it was on disk all the time"
+
+
+@pytest.mark.parametrize("digits", [19, 5000])
+def test_a_count_that_nobody_can_count_to_is_none(
+    hostile: HostileArchive, start_receiver: Start, stage: Stage, digits: int
+) -> None:
+    """It would not fit into the link database, and stop the batch in each run."""
+    answers = hostile._find
+
+    def find(event: Any) -> Iterator[Any]:
+        for status, answer in answers(event):
+            if answer.QueryRetrieveLevel == "STUDY":
+                answer.add(DataElement(STUDY_INSTANCES, "LO", "9" * digits, already_converted=True))
+            yield status, answer
+
+    hostile.stop()
+    hostile._find = find  # type: ignore[method-assign]
+    hostile.start()
+    stage.enter(a_request(FIRST), a_request(OTHER))
+    counts = stage.run(start_receiver(hostile), an_archive(hostile))
+    assert dict(counts.moved) == {"retrieved": 2}
+    assert [one.announced for one in stage.requests()] == [5, 2]
+
+
+@pytest.mark.parametrize("uid", ["1.2.\ud800", "1.2\0.3", "../../../x", "1" * 65])
+def test_what_is_no_uid_is_no_answer(uid: str) -> None:
+    """DICOMweb answers can hold any text, also such as no database takes."""
+    with pytest.raises(StudyRejected) as caught:
+        resolve(a_request(FIRST), [StudyAnswer(uid, patient_id=FIRST.mrn)])
+    assert caught.value.reason is Reason.BAD_VALUE

@@ -50,6 +50,8 @@ _VR: Final = {
     STUDY_INSTANCES: "IS",
     SERIES_INSTANCES: "IS",
 }
+#: PS3.5 section 6.2: characters of an integer string at most.
+_IS_LENGTH: Final = 12
 #: PS3.3 section C.12.1.1.2: the character sets that a single code element can name, as Python calls them.
 _CODECS: Final = {
     "": "ascii",
@@ -95,7 +97,7 @@ def matching_uid(value: str) -> str:
     """
     value = value.strip()
     if value and not is_valid_uid(value):
-        raise StudyRejected(Reason.BAD_VALUE, "A UID of the request is not valid; it is not sent.")
+        raise StudyRejected(Reason.BAD_VALUE, "A UID is not valid; it is not sent.")
     return value
 
 
@@ -216,9 +218,9 @@ class Answer(ABC):
         """Return the value as text, several values with backslashes between them; empty when there is none."""
 
     def number(self, tag: int) -> int | None:
-        """Return the value as a count, or None."""
+        """Return the value as a count; None where there is none, or more digits than an integer string has room for."""
         text = self.text(tag)
-        return int(text) if text.isascii() and text.isdigit() else None
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= _IS_LENGTH else None
 
     def date(self, tag: int) -> date | None:
         """Return the value as a date, also in the form of ACR-NEMA (with dots), or None."""

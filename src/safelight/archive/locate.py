@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from safelight.archive.identifier import StudyAnswer
+from safelight.archive.identifier import StudyAnswer, matching_uid
 from safelight.errors import StudyRejected
 from safelight.model import Reason, StudyRequest
 from safelight.pseudonym import canonical
@@ -29,21 +29,20 @@ def resolve(
 
     Raises:
         StudyRejected: patient_mismatch, when all answers are other patients'; ambiguous_study, when the rules leave
-            more than one or none.
+            more than one or none; bad_value, when the one that is left has no valid UID.
     """
     if not answers:
         return None
     own = [answer for answer in answers if is_patient(answer.patient_id, request.mrn)]
     if not own:
         raise StudyRejected(Reason.PATIENT_MISMATCH)
-    if len(own) == 1:
-        return own[0]
-    if request.study_date is not None:
+    if len(own) > 1 and request.study_date is not None:
         own = [answer for answer in own if answer.study_date == request.study_date]
     if len(own) > 1 and modalities:
         own = [answer for answer in own if set(modalities_of(answer)) & set(modalities)]
     if len(own) != 1:
         raise StudyRejected(Reason.AMBIGUOUS_STUDY)
+    matching_uid(own[0].study_uid)
     return own[0]
 
 
