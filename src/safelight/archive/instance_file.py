@@ -9,7 +9,9 @@ from typing import Any, Final
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.tag import Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from safelight.archive.header_walk import Unusual, walk
 from safelight.dimse.quiet import silence
@@ -43,7 +45,7 @@ class Identity:
 def identify(path: Path) -> Identity | None:
     """Read a DICOM file's identity. None: it can't be read as one, also when it is cut inside a sequence.
 
-    Memory: the file's small elements; large values are skipped. A deflated data set is inflated in memory.
+    Memory: the file's small elements; large values are skipped. Of a deflated data set, its first megabytes.
     """
     try:
         size = path.stat().st_size
@@ -69,6 +71,9 @@ def _identify_slowly(path: Path) -> Identity | None:
     silence("pydicom")
     try:
         size = path.stat().st_size
+        if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            # It would be inflated in memory. The walk takes it, if only it is well formed.
+            return None
         data = dcmread(path, defer_size=_DEFERRED, force=False)
     except (OSError, EOFError, InvalidDicomError, ValueError, KeyError, NotImplementedError, AttributeError, TypeError):
         return None
@@ -104,9 +109,6 @@ def _ascii(data: Dataset, tag: int) -> str:
 
 def _is_whole(data: Dataset, size: int) -> bool:
     """Tell whether the last element ends at the end of the file. pydicom reads a value that is cut short without a word."""
-    if getattr(data.file_meta, "TransferSyntaxUID", "") == "1.2.840.10008.1.2.1.99":
-        # Inflated as a stream, which fails when it is cut.
-        return True
     tags = sorted(data.keys())
     if not tags:
         return False
