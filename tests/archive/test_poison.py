@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydicom.dataelem import DataElement
 
-from safelight.archive import StorageReceiver
+from safelight.archive import StorageReceiver, WebService
 from safelight.archive.identifier import STUDY_INSTANCES, StudyAnswer
+from safelight.archive.intake import Intake
 from safelight.archive.locate import resolve
-from safelight.errors import StudyRejected
+from safelight.errors import ArchiveMisconfigured, StudyRejected
 from safelight.model import Reason, RequestState
-from tests.archive.conftest import LEASE, PROJECT, Stage, a_request, an_archive
+from tests.archive.conftest import LEASE, PROJECT, Clock, Stage, a_request, an_archive
 from tests.archive.hostile import HostileArchive
+from tests.archive.hostile_web import HostileWebArchive
 from tests.archive.studies import Study
 from tests.services.orthanc import Peer
 
@@ -74,3 +78,79 @@ def test_what_is_no_uid_is_no_answer(uid: str) -> None:
     with pytest.raises(StudyRejected) as caught:
         resolve(a_request(FIRST), [StudyAnswer(uid, patient_id=FIRST.mrn)])
     assert caught.value.reason is Reason.BAD_VALUE
+
+
+def _bar(archive: HostileArchive, level: str) -> None:
+    """Answer 'not authorised' (0124) for the first study, and well for every other."""
+
+    def barred() -> int | None:
+        asked = archive.identifiers[-1]
+        return 0x0124 if (asked.QueryRetrieveLevel, asked.StudyInstanceUID) == (level, FIRST.uid) else None
+
+    if level == "RETRIEVE":
+        archive.on_move = lambda: 0x0124 if archive.moved[-1] == FIRST.sop_uids else None
+    else:
+        archive.on_find = barred
+
+
+@pytest.mark.parametrize("level", ["STUDY", "SERIES", "IMAGE", "RETRIEVE"])
+def test_a_study_that_is_barred_from_us_costs_itself_only(
+    receiver_peer: Peer, stage: Stage, clock: Clock, level: str
+) -> None:
+    """It comes first, so that nothing was answered before it; at the end it is alone, and has had its attempts."""
+    archive = HostileArchive([FIRST, OTHER], receiver_peer, "c-get").start()
+    intake = Intake(stage.cache.spool)
+    _bar(archive, level)
+    stage.enter(a_request(FIRST), a_request(OTHER))
+    seen = []
+    try:
+        for _ in range(3):
+            counts = stage.run(intake, an_archive(archive), parallel=1)
+            seen.append((dict(counts.moved), counts.waiting))
+            clock.now += timedelta(hours=1)
+    finally:
+        archive.stop()
+        intake.close()
+    first = stage.requests()[0]
+    assert seen == [({"retrieved": 1}, 1), ({}, 1), ({"failed": 1}, 0)]
+    assert (first.state, first.reason) == (RequestState.FAILED, Reason.ARCHIVE_UNREACHABLE)
+
+
+@pytest.mark.parametrize("status", [400, 403, 406])
+def test_also_by_dicomweb(stage: Stage, status: int) -> None:
+    intake = Intake(stage.cache.spool)
+    with HostileWebArchive([FIRST, OTHER]) as archive:
+        archive.on_request = lambda path: status if path.endswith(f"/studies/{FIRST.uid}") else None
+        stage.enter(a_request(FIRST), a_request(OTHER))
+        counts = stage.run(intake, an_archive(WebService(archive.url), retrieve="dicomweb"), parallel=1)
+    intake.close()
+    assert (dict(counts.moved), counts.waiting) == ({"retrieved": 1}, 1)
+    assert stage.requests()[0].attempts == 1
+
+
+def test_who_is_refused_everything_stops_soon(hostile: HostileArchive, start_receiver: Start, stage: Stage) -> None:
+    """Then it is us. Nothing is lost, and no attempt is counted."""
+    hostile.on_find = lambda: 0x0124
+    stage.enter(*(a_request(FIRST, accession_number=f"CANARY{number}") for number in range(10)))
+    with pytest.raises(ArchiveMisconfigured, match="authorise"):
+        stage.run(start_receiver(hostile), an_archive(hostile), parallel=1)
+    assert hostile.operations["find"] == 3
+    assert {(one.state, one.attempts) for one in stage.requests()} == {(RequestState.REQUESTED, 0)}
+    assert len(stage.claim()) == 10, "the leases were given back"
+
+
+def test_an_abort_by_who_has_answered_is_an_accident(hostile: HostileArchive, start_receiver: Start, stage: Stage) -> None:
+    """It answers the search for a study, and breaks down over its series: it knows who we are."""
+
+    def break_down() -> None:
+        asked = hostile.identifiers[-1]
+        if (asked.QueryRetrieveLevel, asked.StudyInstanceUID) == ("SERIES", FIRST.uid):
+            for association in hostile._server.active_associations:
+                association.abort()
+            time.sleep(0.2)
+
+    hostile.on_find = break_down
+    stage.enter(a_request(FIRST), a_request(OTHER))
+    counts = stage.run(start_receiver(hostile), an_archive(hostile, attempts=2), parallel=1)
+    assert (dict(counts.moved), counts.waiting) == ({"retrieved": 1}, 1)
+    assert stage.requests()[0].reason is Reason.ARCHIVE_UNREACHABLE

@@ -7,21 +7,25 @@ and a lease that nobody renews expires.
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from safelight.archive.cache import RawCache
 from safelight.archive.intake import Intake
 from safelight.archive.pursuit import Ended, Pursuit, Unheard
-from safelight.archive.query import Archive
+from safelight.archive.query import Archive, Refused
 from safelight.archive.receiver import StorageReceiver
 from safelight.archive.renewal import renewing
 from safelight.archive.retrieve import Fetched
 from safelight.errors import ArchiveMisconfigured, SafelightError, TransientError
 from safelight.link import LinkDatabase, Request, StageCounts
+
+#: So many studies may be refused before any is answered; then it is us that the archive refuses.
+_REFUSALS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ class _Batch:
         unheard: dict[int, Unheard] = {}
         with renewing(requests, ended, database=self._database, worker=self._worker, lease=lease):
             try:
-                self._drive(list(requests.values()), threads, ended, unheard)
+                self._drive(list(requests.values()), threads, lease, ended, unheard)
             except BaseException:
                 self._database.release([id_ for id_ in requests if id_ not in ended], worker=self._worker)
                 raise
@@ -158,23 +162,42 @@ class _Batch:
         reasons = Counter(end.reason.value for end in ended.values() if end.reason is not None)
         return StageCounts(taken=len(requests), moved=dict(counts), reasons=dict(reasons))
 
-    def _drive(self, requests: list[Request], threads: int, ended: dict[int, Ended], unheard: dict[int, Unheard]) -> None:
-        waiting = iter(requests)
+    def _drive(
+        self,
+        requests: list[Request],
+        threads: int,
+        lease: timedelta,
+        ended: dict[int, Ended],
+        unheard: dict[int, Unheard],
+    ) -> None:
+        waiting, refused = deque(requests), list[Request]()
         with ThreadPoolExecutor(threads, thread_name_prefix="retrieval") as pool:
             running: dict[Future[Ended], Request] = {}
+            again = False
             try:
                 while True:
                     # Handed out one by one, so that an error which stops the run leaves the rest untouched.
-                    while len(running) < threads and (request := next(waiting, None)) is not None:
-                        running[pool.submit(self._one, request)] = request
+                    while waiting and len(running) < threads:
+                        request = waiting.popleft()
+                        running[pool.submit(self._one, request, again)] = request
                     if not running:
-                        return
+                        if not refused:
+                            return
+                        # By now the archive has answered others, or it is not these studies that it refuses.
+                        again = True
+                        waiting.extend(self._held([request.id for request in refused], lease))
+                        refused.clear()
+                        continue
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         request = running.pop(future)
                         try:
                             ended[request.id] = future.result()
                         except Unheard as event:
                             unheard[request.id] = event
+                        except Refused:
+                            refused.append(request)
+                            if again or len(refused) >= _REFUSALS:
+                                raise
             finally:
                 # On an error: studies at hand end properly and are counted; their requests have moved already.
                 for future, request in running.items():
@@ -183,7 +206,11 @@ class _Batch:
                     except (SafelightError, Unheard):
                         continue
 
-    def _one(self, request: Request) -> Ended:
-        end = self._pursuit.follow(request)
+    def _held(self, request_ids: list[int], lease: timedelta) -> list[Request]:
+        """Read requests again; but not those whose patients opted out meanwhile, or that another worker took over."""
+        return self._database.requests(self._database.renew(request_ids, worker=self._worker, lease=lease))
+
+    def _one(self, request: Request, again: bool) -> Ended:
+        end = self._pursuit.follow(request, again=again)
         self._progress.tell(request.id, end.state.value if end.state else "waiting", end.archive, end.fetched)
         return end

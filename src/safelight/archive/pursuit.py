@@ -14,12 +14,13 @@ from safelight.archive.circuit import Circuit
 from safelight.archive.identifier import StudyAnswer
 from safelight.archive.intake import Intake
 from safelight.archive.locate import resolve
-from safelight.archive.query import Archive, Conversation
+from safelight.archive.query import Archive, Conversation, Refused
 from safelight.archive.receiver import StorageReceiver
 from safelight.archive.retrieve import Fetched, Incomplete, Retrieval, fetch_cached, wanted_of
 from safelight.errors import (
     ArchiveBusy,
     ArchiveClosed,
+    ArchiveUnreachable,
     DatabaseUnavailable,
     LeaseLost,
     PermanentError,
@@ -101,15 +102,18 @@ class Pursuit:
         self._lock = threading.Lock()
         self._told: set[str] = set()
 
-    def follow(self, request: Request) -> Ended:
-        """Bring one request to its end, whatever happens to it; only what stops the run is raised."""
+    def follow(self, request: Request, *, again: bool = False) -> Ended:
+        """Bring one request to its end, whatever happens to it; only what stops the run is raised.
+
+        ``again``: it was refused in this run already, and all others have been asked for since.
+        """
         try:
-            return self._outcome(request)
+            return self._outcome(request, again=again)
         except LeaseLost:
             # Its patient opted out meanwhile, or another worker took it over: theirs to report.
             return Ended(None)
 
-    def _outcome(self, request: Request) -> Ended:
+    def _outcome(self, request: Request, *, again: bool) -> Ended:
         try:
             return self._locate_and_fetch(request)
         except Incomplete as incomplete:
@@ -120,6 +124,11 @@ class Pursuit:
             raise
         except TransientError as passing:
             return self._later(request, passing)
+        except Refused as refused:
+            if not (again and request.attempts):
+                raise
+            # In an earlier run others were answered; now it is alone, and waits no longer than for its attempts.
+            return self._later(request, ArchiveUnreachable(refused.message, remedy=refused.remedy))
         except (PermanentError, Unheard):
             raise
         except Exception:  # noqa: BLE001  a defect must cost one study, not the batch; its text may quote data

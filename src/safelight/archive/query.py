@@ -15,7 +15,7 @@ from safelight.archive.session import PATIENT_ROOT, STUDY_ROOT, Aborted, Caller,
 from safelight.archive.settings import ArchiveUse
 from safelight.archive.throttle import Throttle
 from safelight.archive.web import WebService, WebSession
-from safelight.errors import ArchiveMisconfigured, StudyRejected
+from safelight.errors import ArchiveMisconfigured, ArchiveUnreachable, StudyRejected
 from safelight.model import DicomPeer, Reason, StudyRequest
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from safelight.link import Request
 
 T = TypeVar("T")
-#: Name of the operation that has instances sent.
+#: Names of the operation that has instances sent, and of the one that is about no study.
 RETRIEVAL: Final = "retrieval"
+ECHO: Final = "echo"
 _DATES: Final = (date(1900, 1, 1), date(2099, 12, 31))
 _STUDY_KEYS: Final = (
     ids.STUDY_UID,
@@ -100,7 +101,7 @@ class Archive:
         self.throttle = throttle
         self._calling_ae_title = calling_ae_title
         self._tls = tls
-        #: Operations that it has answered: one that always aborts and was never answered is a matter of settings.
+        #: Operations that it has answered well: what is refused and was never answered is a matter of settings.
         self._answered: set[str] = set()
 
     @contextmanager
@@ -168,17 +169,24 @@ class Archive:
         )
         return DimseSession(caller)
 
+    def serves(self, name: str) -> bool:
+        """Tell whether it has answered an operation of this name for some study."""
+        return name in self._answered - {ECHO}
+
     def attempt(self, name: str, operation: Callable[[], T]) -> T:
         """Send one operation and note how it went. How long a retrieval takes tells nothing: instances are timed."""
         started = self.clock()
         try:
             result = operation()
         except Aborted as error:
-            # Who answers queries knows us; an abort of a retrieval is an accident.
-            if name in self._answered or name == RETRIEVAL:
+            # Who answers queries knows us, and an echo is answered to anyone; an abort of a retrieval is an accident.
+            if name in self._answered or self._answered - {ECHO} or name == RETRIEVAL:
                 raise
             raise NeverAnswered(error.message, remedy=error.remedy) from None
-        self._answered.add(name)
+        except ArchiveMisconfigured as error:
+            raise Refused(error.message, remedy=error.remedy) from None
+        if result is not False:
+            self._answered.add(name)
         if name != RETRIEVAL:
             self.throttle.answered(name, self.clock() - started, size=len(result) if isinstance(result, list) else 1)
         return result
@@ -188,12 +196,17 @@ class NeverAnswered(Aborted):
     """The archive aborts and has never answered anything: most likely it does not know our AE title."""
 
 
+class Refused(ArchiveMisconfigured):
+    """The archive refuses an operation of which it has never answered one: to us, or perhaps for this one study."""
+
+
 class Conversation:
     """The operations of one study on one archive, over one association that is opened again when it is lost.
 
     Every operation raises, after its attempts:
         ArchiveUnreachable, ArchiveBusy, ArchiveClosed: try again later.
-        ArchiveMisconfigured: a person has to change a setting; the message says which.
+        ArchiveMisconfigured: a person has to change a setting; the message says which. ``Refused``, when another study
+            may tell that it is not so.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -224,10 +237,15 @@ class Conversation:
         try:
             return retrying(attempts or archive.use.attempts, jitter=archive.jitter, sleep=archive.sleep)(once)
         except NeverAnswered:
-            raise ArchiveMisconfigured(
+            raise Refused(
                 f"Archive '{archive.name}' aborts every {name} and has never answered one.",
                 remedy="Most likely it does not know our AE title and host, or its own AE title is another: check both.",
             ) from None
+        except Refused as error:
+            if not archive.serves(name):
+                raise
+            # Who has answered others of the kind bars this study from us, not us.
+            raise ArchiveUnreachable(error.message, remedy=error.remedy) from None
 
     def _ready(self) -> Session:
         """Return the open association, with leave to send one operation on it."""
@@ -242,7 +260,7 @@ class Conversation:
 
     def echo(self) -> None:
         """Send a C-ECHO."""
-        self._run("echo", lambda session: session.echo())
+        self._run(ECHO, lambda session: session.echo())
 
     def _find(self, level: str, match: Keys, wanted: Sequence[int]) -> list[Answer]:
         return self._run(f"{level.lower()} query", lambda session: session.find(level, match, wanted))
