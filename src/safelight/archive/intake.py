@@ -8,6 +8,7 @@ instance under a real name. File names never hold a UID; they come from the cach
 from __future__ import annotations
 
 import errno
+import fcntl
 import itertools
 import os
 import shutil
@@ -15,9 +16,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Final
 
 from safelight.archive.instance_file import Identity, identify
@@ -31,6 +33,7 @@ NOT_UNDERSTOOD: Final = 0xC000
 NOT_AUTHORIZED: Final = 0x0124
 #: So many bytes of an instance are written before the room on the disk is looked at again.
 _ROOM_EVERY: Final = 4 * 1024 * 1024
+_LOCK: Final = "lock"
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,8 @@ class Intake:
     """The expectations of one process, and its spool folder.
 
     Args:
-        spool: for files on their way; made if need be, and cleared of what this process's predecessors left.
+        spool: for files on their way; made if need be, and cleared of what processes left that are gone. It may be shared
+            by several machines or containers: each process has a folder of its own there, and holds a lock in it.
         reserve_bytes: free space that is never used: below it instances are refused (status A700).
 
     Raises:
@@ -147,18 +151,14 @@ class Intake:
     """
 
     def __init__(self, spool: Path, *, reserve_bytes: int = 0) -> None:
-        self._folder = spool / str(os.getpid())
         self._reserve = reserve_bytes
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._expected: dict[str, Expectation] = {}
         self._heard: dict[str, float] = {}
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            _clear_orphans(spool)
-            probe = self._folder / "probe"
-            probe.write_bytes(b"")
-            probe.unlink()
+            spool.mkdir(parents=True, exist_ok=True)
+            self._folder, self._held = _own_folder(spool)
         except OSError:
             raise StorageUnwritable(
                 "The receiver can't write to its spool folder.", remedy="Check the folder's owner, its rights and its disk."
@@ -238,6 +238,9 @@ class Intake:
     def close(self) -> None:
         """Remove the spool of this process."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
 
 
 class PartFile:
@@ -308,8 +311,35 @@ def put_in_place(source: Path, target: Path) -> None:
         copy.replace(target)
 
 
-def _clear_orphans(spool: Path) -> None:
-    """Remove the spools of processes that are gone."""
-    for folder in spool.iterdir():
-        if folder.name.isdigit() and folder.name != str(os.getpid()) and not Path("/proc", folder.name).exists():
+def _own_folder(spool: Path) -> tuple[Path, int]:
+    """Make a folder for this process, and remove those of processes that are gone: nobody holds their locks.
+
+    Process numbers would not do: another container counts its own.
+
+    Returns:
+        The folder, and the descriptor of its lock.
+    """
+    guard = os.open(spool / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        # One at a time: between a folder's making and its locking it looks like an orphan.
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        for folder in spool.iterdir():
+            if folder.is_dir():
+                _remove_unless_held(folder)
+        own = Path(mkdtemp(dir=spool))
+        held = os.open(own / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    finally:
+        os.close(guard)
+    return own, held
+
+
+def _remove_unless_held(folder: Path) -> None:
+    # Its process may be removing it at this moment.
+    with suppress(OSError):
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
