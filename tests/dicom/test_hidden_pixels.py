@@ -161,3 +161,55 @@ def test_a_component_that_the_header_does_not_name_does_not_come_out(research: D
     assert len(more) == len(frame) + 3
     result = deid(research, tmp_path, compressed(maker, more, "1.2.840.10008.1.2.4.50", bits(8, 8, 7)))
     assert result.reason is Reason.PIXEL_DATA
+
+
+@pytest.mark.parametrize(
+    ("uid", "modality"), [("88.11", "SR"), ("11.1", "PR"), ("481.3", "RTSTRUCT"), ("481.5", "RTPLAN"), ("66.1", "REG")]
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_object_that_is_no_image_comes_out_without_pixels(
+    uid: str, modality: str, packed: bool, research: DeidEngine, tmp_path: Path
+) -> None:
+    maker = Maker(random.Random("object"))
+    pixels = put(Item(0x7FE00010, "OB", SECRET[:256]))
+    elements = maker.elements(f"1.2.840.10008.5.1.4.1.1.{uid}", modality, **bits(8, 8, 7), **pixels)
+    whole = maker.file(elements)
+    if packed:
+        whole = maker.file(elements[:-1], syntax=RLE, tail=fragments([rle(SECRET[:256])]))
+    without = maker.file(elements[:-1])
+    result, plain = (deid(research, tmp_path, data) for data in (whole, without))
+    assert plain.outcome == result.outcome == "written", (plain.reason, result.reason)
+    assert (result.kept, result.changed, result.removed) == (plain.kept, plain.changed, plain.removed + 1)
+    after = pydicom.dcmread(written(result))
+    assert "PixelData" not in after
+    assert after.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+    assert after.Rows == 16
+
+
+@pytest.mark.parametrize("uid", ["2", "4", "1.1", "128", "66.4", "481.2"])
+def test_an_image_that_lost_its_pixels_is_cut_off(uid: str, research: DeidEngine, tmp_path: Path) -> None:
+    maker = Maker(random.Random("cut"))
+    elements = maker.elements(f"1.2.840.10008.5.1.4.1.1.{uid}", "CT")
+    assert deid(research, tmp_path, maker.file(elements)).outcome == "written"
+    assert deid(research, tmp_path, maker.file(elements[:-1])).reason is Reason.TRUNCATED
+
+
+def test_a_dose_of_histograms_only_has_no_pixels_to_lose(research: DeidEngine, tmp_path: Path) -> None:
+    maker = Maker(random.Random("dose"))
+    elements = [
+        one for one in maker.elements("1.2.840.10008.5.1.4.1.1.481.2", "RTDOSE") if one.tag >> 16 not in (0x28, 0x7FE0)
+    ]
+    written(deid(research, tmp_path, maker.file(elements)))
+
+
+@pytest.mark.parametrize(("tag", "vr", "width"), [(0x7FE00008, "OF", 4), (0x7FE00009, "OD", 8)])
+def test_pixels_of_two_kinds_are_two_images(tag: int, vr: str, width: int, research: DeidEngine, tmp_path: Path) -> None:
+    maker = Maker(random.Random("two"))
+    parametric = maker.elements("1.2.840.10008.5.1.4.1.1.30", "MR", **bits(8 * width, 8 * width, 8 * width - 1))
+    numbers = Item(tag, vr, bytes(256 * width))
+    written(deid(research, tmp_path, maker.file([*parametric[:-1], numbers])))
+    both = [*parametric[:-1], numbers, Item(0x7FE00010, "OW", SECRET[:512])]
+    assert deid(research, tmp_path, maker.file(both)).reason is Reason.PIXEL_DATA
+    head = struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode(), 0, 0xFFFFFFFF)
+    tail = head + fragments([rle(*[SECRET[:256]] * width)])[12:]
+    assert deid(research, tmp_path, maker.file(parametric[:-1], syntax=RLE, tail=tail)).outcome == "set_aside"

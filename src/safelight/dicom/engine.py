@@ -27,7 +27,7 @@ from safelight.dicom.container import (
 )
 from safelight.dicom.encapsulated import SYNTAXES, write_encapsulated
 from safelight.dicom.instance import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, DataSet, Found, peek
-from safelight.dicom.pixels import PixelCopier, native_header, read_layout, write_all
+from safelight.dicom.pixels import PixelCopier, image_element, native_header, read_layout, write_all
 from safelight.dicom.program import WATCHED_TAGS, Compiler, Program
 from safelight.dicom.recode import recoded
 from safelight.dicom.redaction import PixelRedactor, write_redacted
@@ -296,15 +296,17 @@ class DeidEngine:
         rules = self._rules
         out = rewriter.out
         slots = rewriter.slots
-        redactor = self._redactor if self._redacts and rewriter.pixels else None
+        types = attribute_types(sop_class)
+        pixels = image_element(source, rewriter.pixels, types, rewriter.noted)
+        rewriter.removed += rewriter.pixels is not pixels
+        redactor = self._redactor if self._redacts and pixels else None
         options = rewriter.options | (CLEAN_PIXELS if redactor else 0)
         out[slots[SLOTS[0]]] = identity_stamp(rules.profile, rules.fingerprint, options)
-        kind = attribute_types(sop_class).get(BURNED_IN, "3")
+        kind = types.get(BURNED_IN, "3")
         out[slots[SLOTS[1]]] = burned_in_stamp(kind, rewriter.noted.get(BURNED_IN, b""), cleaned=redactor is not None)
         out[slots[SLOTS[2]]] = longitudinal_stamp(rewriter.dated, bool(rewriter.options & FULL_DATES))
         study, series = self._uid(STUDY, result.study), self._uid(SERIES, result.series)
         sop = self._new_uid(SOP_INSTANCE, result.sop)
-        pixels = rewriter.pixels
         encapsulated = syntax in SYNTAXES
         if redactor and encapsulated:
             raise StudyRejected(Reason.BURNED_IN)

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from safelight.dicom.skip import UNDEFINED
 from safelight.errors import StudyRejected
 from safelight.model import Reason
 
@@ -29,6 +30,37 @@ _NEEDED: Final = (_ROWS, _COLUMNS, _SAMPLES, _ALLOCATED, _STORED, _HIGH, _REPRES
 PIXEL_DATA: Final = 0x7FE00010
 FLOAT_PIXELS: Final = 0x7FE00008
 DOUBLE_PIXELS: Final = 0x7FE00009
+#: Tag, VR, length and offset of the value.
+PixelElement = tuple[int, bytes, int, int]
+
+
+def image_element(
+    source: int, found: PixelElement | None, types: Mapping[int, str], noted: Mapping[int, bytes]
+) -> PixelElement | None:
+    """Return the element that holds an instance's pixels, or None where its storage class has none.
+
+    No rule on burned-in text looks at what stands in such an element, so it does not come out.
+
+    Args:
+        source: descriptor of the input.
+        found: the first element of pixels in it.
+        types: the attributes of the storage class; empty where they are not known.
+        noted: values of the header.
+
+    Raises:
+        StudyRejected: an image without pixels was cut between two elements; one with two kinds of them has two images.
+    """
+    if found is None:
+        # Without rows an instance is no image: a dose of histograms only (PS3.3 C.8.8.3).
+        if PIXEL_DATA in types and noted.get(_ROWS):
+            raise StudyRejected(Reason.TRUNCATED)
+        return None
+    if types and types.keys().isdisjoint((PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS)):
+        return None
+    tag, _, length, value = found
+    if tag != PIXEL_DATA and (length == UNDEFINED or os.pread(source, 2, value + length) == b"\xe0\x7f"):
+        raise StudyRejected(Reason.PIXEL_DATA)
+    return found
 
 
 @dataclass(frozen=True)
