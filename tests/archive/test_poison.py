@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydicom.dataelem import DataElement
 
-from safelight.archive import StorageReceiver, WebService
+from safelight.archive import RetrievalProgress, StorageReceiver, WebService
 from safelight.archive.identifier import STUDY_INSTANCES, StudyAnswer
 from safelight.archive.intake import Intake
 from safelight.archive.locate import resolve
-from safelight.errors import ArchiveMisconfigured, StudyRejected
+from safelight.errors import ArchiveMisconfigured, StudyRejected, TransientError
 from safelight.model import Reason, RequestState
 from tests.archive.conftest import LEASE, PROJECT, Clock, Stage, a_request, an_archive
 from tests.archive.hostile import HostileArchive
@@ -154,3 +154,69 @@ def test_an_abort_by_who_has_answered_is_an_accident(hostile: HostileArchive, st
     counts = stage.run(start_receiver(hostile), an_archive(hostile, attempts=2), parallel=1)
     assert (dict(counts.moved), counts.waiting) == ({"retrieved": 1}, 1)
     assert stage.requests()[0].reason is Reason.ARCHIVE_UNREACHABLE
+
+
+def test_series_that_only_the_second_archive_has(receiver_peer: Peer, start_receiver: Start, stage: Stage) -> None:
+    part = Study(FIRST.number, series=(3,))
+    first, second = (HostileArchive([study], receiver_peer).start() for study in (part, FIRST))
+    try:
+        stage.enter(a_request(FIRST, series_uids=(FIRST.series_uid(1),)))
+        stage.run(start_receiver(first, second), an_archive(first, "first"), an_archive(second, "second"))
+    finally:
+        first.stop()
+        second.stop()
+    request = stage.only()
+    assert (request.state, request.archive, request.received) == (RequestState.RETRIEVED, "second", 2)
+
+
+def _never_call_for(archive: HostileArchive, *studies: Study) -> None:
+    """Fail a C-MOVE of these studies without a call to our receiver."""
+
+    def on_move() -> None:
+        if archive.moved[-1] in [study.sop_uids for study in studies]:
+            # Before it has named a destination: the library answers C5xx, and calls nobody.
+            raise OSError
+
+    archive.on_move = on_move
+
+
+def test_who_never_calls_is_followed_by_the_second_archive(
+    hostile: HostileArchive, receiver_peer: Peer, start_receiver: Start, stage: Stage
+) -> None:
+    _never_call_for(hostile, FIRST)
+    second = HostileArchive([FIRST], receiver_peer).start()
+    told: list[TransientError] = []
+    try:
+        stage.enter(a_request(FIRST))
+        archives = an_archive(hostile, "first", attempts=1), an_archive(second, "second")
+        counts = stage.run(start_receiver(hostile, second), *archives, on_trouble=told.append)
+    finally:
+        second.stop()
+    assert ["'first' was asked" in str(one) for one in told] == [True], "or nobody would ever look why"
+    assert dict(counts.moved) == {"retrieved": 1}
+    assert (stage.only().archive, stage.only().received) == ("second", 5)
+
+
+def test_who_opts_out_while_the_batch_waits_for_a_call_stops_nothing(
+    receiver_peer: Peer, start_receiver: Start, stage: Stage
+) -> None:
+    third = Study(732, patient=3)
+    archive = HostileArchive([FIRST, OTHER, third], receiver_peer).start()
+    _never_call_for(archive, FIRST, third)
+    stage.enter(*map(a_request, (FIRST, third, OTHER)))
+
+    def leave(progress: RetrievalProgress) -> None:
+        if progress.state == "retrieved":
+            stage.database.withdraw_patient(PROJECT, FIRST.mrn, actor="governance")
+
+    try:
+        asked = an_archive(archive, attempts=1, settle_seconds=0)
+        counts = stage.run(start_receiver(archive), asked, parallel=1, on_progress=leave)
+    finally:
+        archive.stop()
+    assert {one.procedure_occurrence_id: one.state for one in stage.requests()} == {
+        FIRST.number: RequestState.OPTED_OUT,
+        third.number: RequestState.FAILED,
+        OTHER.number: RequestState.RETRIEVED,
+    }
+    assert (dict(counts.moved), counts.waiting) == ({"failed": 1, "retrieved": 1}, 1)

@@ -144,23 +144,26 @@ class _Batch:
         with renewing(requests, ended, database=self._database, worker=self._worker, lease=lease):
             try:
                 self._drive(list(requests.values()), threads, lease, ended, unheard)
+                self._check_heard(unheard)
+                for id_, event in unheard.items():
+                    ended[id_] = self._pursuit.set_aside(requests[id_], event)
             except BaseException:
                 self._database.release([id_ for id_ in requests if id_ not in ended], worker=self._worker)
                 raise
-            receiver = self._receiver
-            if unheard and isinstance(receiver, StorageReceiver) and not any(receiver.callers.values()):
-                self._database.release(list(unheard), worker=self._worker)
-                archive = next(iter(unheard.values())).archive
-                raise ArchiveMisconfigured(
-                    f"Archive '{archive.name}' was asked to send studies and never called our receiver.",
-                    remedy=f"Ask its manager whether it knows the destination '{receiver.ae_title}' with our "
-                    "receiver's host and port, and whether a firewall is between them.",
-                )
-            for id_, event in unheard.items():
-                ended[id_] = self._pursuit.set_aside(requests[id_], event.archive, event.incomplete)
         counts = Counter(end.state.value for end in ended.values() if end.state is not None)
         reasons = Counter(end.reason.value for end in ended.values() if end.reason is not None)
         return StageCounts(taken=len(requests), moved=dict(counts), reasons=dict(reasons))
+
+    def _check_heard(self, unheard: dict[int, Unheard]) -> None:
+        """Raise ArchiveMisconfigured when studies were asked for and nobody ever called."""
+        receiver = self._receiver
+        if unheard and isinstance(receiver, StorageReceiver) and not any(receiver.callers.values()):
+            archive = next(iter(unheard.values())).archive
+            raise ArchiveMisconfigured(
+                f"Archive '{archive.name}' was asked to send studies and never called our receiver.",
+                remedy=f"Ask its manager whether it knows the destination '{receiver.ae_title}' with our "
+                "receiver's host and port, and whether a firewall is between them.",
+            )
 
     def _drive(
         self,

@@ -117,7 +117,7 @@ class Pursuit:
         try:
             return self._locate_and_fetch(request)
         except Incomplete as incomplete:
-            return self.set_aside(request, None, incomplete)
+            return self._set_aside(request, incomplete)
         except StudyRejected as rejected:
             return self._end(request, outcome_of(rejected.reason), rejected.reason)
         except DatabaseUnavailable:
@@ -138,7 +138,7 @@ class Pursuit:
         located = request.located_study_uid or request.study_uid.strip()
         cached = fetch_cached(self._cache, wanted_of(request, located)) if located else None
         passing: TransientError | None = None
-        incomplete: Incomplete | None = None
+        incomplete: Unheard | Incomplete | None = None
         owed: set[str] = set()
         for archive in self._candidates(request):
             if cached is not None and request.announced <= cached.announced and not archive.use.ask_for_cached:
@@ -151,9 +151,16 @@ class Pursuit:
                 # Another archive may have it. If none has, nobody knows: it is not "not found".
                 passing = passing or error
                 self._tell(error)
+            except Unheard as error:
+                incomplete = error
+                self._tell(ArchiveUnreachable(f"Archive '{archive.name}' was asked for a study and never called us."))
             except Incomplete as error:
                 # Another archive may have the rest of it.
                 incomplete = error
+            except StudyRejected as rejected:
+                # Only the series asked for are not there: another archive may have them.
+                if rejected.reason is not Reason.NOT_IN_ANY_ARCHIVE:
+                    raise
             else:
                 if end is not None:
                     return end
@@ -237,16 +244,16 @@ class Pursuit:
         study = self._database.cache_get(study_uid)
         return study.archive if study else ""
 
-    def set_aside(self, request: Request, archive: Archive | None, incomplete: Incomplete) -> Ended:
+    def set_aside(self, request: Request, unheard: Unheard) -> Ended:
+        """End a request whose archive never called us, and called for others: it is this study that it has not."""
+        try:
+            return self._set_aside(request, unheard.incomplete, unheard.archive.name)
+        except LeaseLost:
+            return Ended(None)
+
+    def _set_aside(self, request: Request, incomplete: Incomplete, archive: str = "") -> Ended:
         """End a request of whose study something is missing."""
-        fetched = incomplete.fetched
-        return self._end(
-            request,
-            RequestState.FAILED,
-            Reason.INCOMPLETE,
-            archive=archive.name if archive else "",
-            fetched=fetched,
-        )
+        return self._end(request, RequestState.FAILED, Reason.INCOMPLETE, archive=archive, fetched=incomplete.fetched)
 
     def _end(
         self,
