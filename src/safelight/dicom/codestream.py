@@ -224,7 +224,7 @@ def _segments(data: bytes, pos: int, until: int, out: list[bytes]) -> tuple[int,
 
 
 def _is_size(content: bytes) -> bool:
-    """Tell whether the segment of sizes is as long as its number of components says, and none is of no size (ISO/IEC 15444-1 A.5.1)."""
+    """Tell whether a size segment is as long as its components need, and none is of no size (ISO/IEC 15444-1 A.5.1)."""
     count = _U16(content, 34)[0] if len(content) > 36 else 0
     return count > 0 and len(content) == 36 + 3 * count and all(content[37::3]) and all(content[38::3])
 
