@@ -91,7 +91,7 @@ def test_who_shares_the_spool_destroys_nothing_of_others(cache: RawCache) -> Non
         assert list(expectation.arrived) == STUDY.sop_uids
     assert len({part.path.parent, *names}) == 3
     first.close()
-    assert [path for path in cache.spool.iterdir() if path.is_dir()] == []
+    assert list(cache.spool.iterdir()) == []
 
 
 def test_what_a_process_leaves_goes_when_it_is_gone(cache: RawCache) -> None:
@@ -105,4 +105,4 @@ def test_what_a_process_leaves_goes_when_it_is_gone(cache: RawCache) -> None:
         worker.send_signal(signal.SIGKILL)
         worker.communicate()
     Intake(cache.spool).close()
-    assert [path for path in cache.spool.iterdir() if path.is_dir()] == []
+    assert list(cache.spool.iterdir()) == []

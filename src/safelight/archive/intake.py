@@ -319,7 +319,7 @@ def _own_folder(spool: Path) -> tuple[Path, int]:
     Returns:
         The folder, and the descriptor of its lock.
     """
-    guard = os.open(spool / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    guard = os.open(spool.with_name(f"{spool.name}.{_LOCK}"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         # One at a time: between a folder's making and its locking it looks like an orphan.
         fcntl.flock(guard, fcntl.LOCK_EX)
