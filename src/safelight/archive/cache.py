@@ -107,12 +107,7 @@ class RawCache:
         Raises:
             StorageFull: no room for the lock's file.
         """
-        with self._lock_file(study_uid, fcntl.LOCK_EX):
-            yield
-
-    @contextmanager
-    def _lock_file(self, study_uid: str, mode: int) -> Iterator[None]:
-        with self._lock_folder(self.study_folder(study_uid), mode):
+        with self._lock_folder(self.study_folder(study_uid), fcntl.LOCK_EX):
             yield
 
     @contextmanager
@@ -242,7 +237,7 @@ class RawCache:
     def _drop_unneeded(self, study_uid: str) -> bool:
         """Remove one study, unless someone holds it or a request needs it by now."""
         try:
-            with self._lock_file(study_uid, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with self._lock_folder(self.study_folder(study_uid), fcntl.LOCK_EX | fcntl.LOCK_NB):
                 # Asked again: a request that finds it in the cache has said so before it looked, and looks under this lock.
                 if self._database.cache_is_pinned(study_uid):
                     return False
