@@ -29,6 +29,8 @@ _HEAD = struct.Struct("<II")
 _UNDEFINED: Final = b"\xff\xff\xff\xff"
 #: SOI of JPEG and SOC of JPEG 2000, and the marker behind.
 _FIRST_BYTES: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff")
+#: OverlayBitsAllocated, which is 1 for overlays of their own, and OverlayBitPosition, which is 0.
+_EMBEDDED: Final = re.compile(rb"(?s)([\0-\x1e]\x60)([\0\x02])\x01US\x02\0(..)")
 
 
 def frame_cleaner(syntax: str, samples: int, planes: Sequence[Plane] = ()) -> Callable[[bytes], bytes]:
@@ -84,7 +86,8 @@ def write_encapsulated(
     table, *fragments = fragments or [(0, 0)]
     extended = bool(noted.get(_EXTENDED, b""))
     frames = _frames(source, fragments, table, layout.frames, extended, noted)
-    clean = frame_cleaner(syntax, layout.rows * layout.columns, _planes(layout))
+    planes = _planes(layout) if syntax == RLE else ()
+    clean = frame_cleaner(syntax, layout.rows * layout.columns, planes)
     if syntax != RLE:
         clean = _within(clean, layout, hides=layout.masks and _embeds_overlays(os.pread(source, offset, 0)))
     if extended:
@@ -141,10 +144,6 @@ def _embeds_overlays(header: bytes) -> bool:
         and re.search(re.escape(match[1]) + rb"\0\x30O[BW]\0\0", header) is None
         for match in _EMBEDDED.finditer(header)
     )
-
-
-#: OverlayBitsAllocated, which is 1 for overlays of their own, and OverlayBitPosition, which is 0.
-_EMBEDDED: Final = re.compile(rb"(?s)([\0-\x1e]\x60)([\0\x02])\x01US\x02\0(..)")
 
 
 def _write_extended(source: int, target: int, frames: list[list[tuple[int, int]]], clean: Callable[[bytes], bytes]) -> None:
