@@ -7,6 +7,7 @@ installed for the benchmark only, beside its results; without them there is no b
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import multiprocessing
@@ -19,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ def _two_cores(source: Path, target: Path) -> dict[str, Any]:
 
     def cp(workers: int) -> Iterator[object]:
         with multiprocessing.get_context("fork").Pool(workers) as pool:
-            yield from pool.imap(_Copying(target), files, chunksize=CHUNK)
+            yield from pool.imap(functools.partial(_copy, target=target), files, chunksize=CHUNK)
 
     def seconds(run: Callable[[int], Iterator[object]], workers: int) -> float:
         shutil.rmtree(target, ignore_errors=True)
@@ -157,16 +157,6 @@ def _two_cores(source: Path, target: Path) -> dict[str, Any]:
     tool = f"two workers against one, at a load of {load:.1f} before"
     gain, copying = (best[run, 1] / best[run, 2] for run in (safelight, cp))
     return _line("CT 0.5 MB", tool, "", of_copy=f"cp gains {copying:.2f}", lead=f"{gain:.2f} (> {GAIN})")
-
-
-@dataclass(frozen=True)
-class _Copying:
-    """Copies a file, in whichever process."""
-
-    target: Path
-
-    def __call__(self, source: Path) -> None:
-        shutil.copyfile(source, self.target / source.name)
 
 
 def _roomy() -> Path | None:
@@ -277,8 +267,12 @@ def _profile() -> tuple[Any, Any]:
     return rules, Pseudonymizer(ProjectKey(bytes(range(64)), bytes(range(16))))
 
 
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target / source.name)
+
+
 def _cp(_: Path) -> Callable[[Path, Path], object]:
-    return lambda source, target: shutil.copyfile(source, target / source.name)
+    return _copy
 
 
 def _safelight(_: Path) -> Callable[[Path, Path], object]:
